@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * altvm: a second virtual-memory system for a process.
+ *
+ * How to use it without the library:
+ *
+ *   fd = open("/dev/altvm", O_RDWR | O_CLOEXEC);
+ *   win = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC,
+ *              MAP_SHARED | MAP_NORESERVE, fd, 0);
+ *   struct altvm_mmap m = { .size = sizeof(m), .length = 4096, ... };
+ *   ioctl(fd, ALTVM_MMAP, &m);
+ *
+ * The mapping of /dev/altvm is the *window*.  It holds nothing by itself:
+ * an access to it raises SIGSEGV (SEGV_MAPERR) until ALTVM_MMAP has put an
+ * area there.  The window's own protection bounds that of its areas.  An open
+ * file has one window in each process (mm); open the device again for another.
+ * An ioctl acts on the window that the calling process made with that file.
+ *
+ * Rules for every command:
+ *  - The argument points to a structure whose first member, @size, is the
+ *    sizeof() that the caller was compiled with.  A longer structure than the
+ *    kernel knows is accepted if the excess is zero (else E2BIG); a shorter one
+ *    is accepted down to the size that the command first had (else EINVAL) and
+ *    is filled up with zeros.  Outputs are written back only as far as @size.
+ *  - Reserved members must be zero (else EINVAL).
+ *  - Addresses, lengths and offsets are in bytes.
+ *  - The ioctl returns 0, or -1 and errno.  Each errno is that of the system
+ *    call of the same name, see its man page, and further:
+ *      ENOTTY  unknown command
+ *      EFAULT  the structure cannot be read or written
+ *      ENXIO   this process has no window with this file
+ *      EINTR   killed while waiting
+ *      EOPNOTSUPP  a flag that Linux knows and this version of altvm does not
+ */
+#ifndef _UAPI_ALTVM_H
+#define _UAPI_ALTVM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Grows by one with each release that adds a command, a member or a flag. */
+#define ALTVM_ABI_VERSION	1
+
+#define ALTVM_IOC		0xD5
+
+enum {
+	ALTVM_CMD_QUERY		= 0,
+	ALTVM_CMD_MMAP		= 1,
+	ALTVM_CMD_MUNMAP	= 2,
+	ALTVM_CMD_MPROTECT	= 3,
+	ALTVM_CMD_MINCORE	= 4,
+};
+
+/**
+ * struct altvm_query - ioctl(ALTVM_QUERY): what can this module do?
+ * @size: sizeof(struct altvm_query)
+ * @__reserved: must be 0
+ * @abi_version: out: the module's ALTVM_ABI_VERSION
+ * @commands: out: bit n is set if the command with number n exists
+ * @map_flags: out: the MAP_* bits that ALTVM_MMAP acts on
+ * @map_flags_ignored: out: the MAP_* bits that ALTVM_MMAP accepts and that
+ *	change nothing, as on Linux
+ * @window_max: out: the largest window that can be asked for, in bytes
+ * @window_addr: out: where this process's window with this file starts; 0
+ *	while there is none
+ * @window_len: out: the window's length in bytes; 0 while there is none
+ * @window_usable: out: how many bytes of it, from its start, can hold areas.
+ *	A window of 1 GiB or more keeps its last 16 MiB to itself.
+ *
+ * Works with or without a window and changes nothing.
+ */
+struct altvm_query {
+	__u32 size;
+	__u32 __reserved;
+	__u32 abi_version;
+	__u32 __reserved2;
+	__aligned_u64 commands;
+	__aligned_u64 map_flags;
+	__aligned_u64 map_flags_ignored;
+	__aligned_u64 window_max;
+	__aligned_u64 window_addr;
+	__aligned_u64 window_len;
+	__aligned_u64 window_usable;
+};
+
+#define ALTVM_QUERY _IO(ALTVM_IOC, ALTVM_CMD_QUERY)
+
+/**
+ * struct altvm_mmap - ioctl(ALTVM_MMAP): mmap(2) inside the window
+ * @size: sizeof(struct altvm_mmap)
+ * @__reserved: must be 0
+ * @addr: a hint, or with MAP_FIXED or MAP_FIXED_NOREPLACE the address
+ * @length: in bytes, rounded up to whole pages
+ * @prot: PROT_* of mmap(2)
+ * @flags: MAP_* of mmap(2); this version maps MAP_PRIVATE | MAP_ANONYMOUS
+ * @fd: the file; not looked at with MAP_ANONYMOUS
+ * @__reserved2: must be 0
+ * @offset: the offset in the file, a multiple of the page size
+ * @out_addr: out: where the area starts
+ *
+ * errno: those of mmap(2).  ENOMEM also for an address outside the window;
+ * EACCES also for a protection that the window itself does not have.
+ */
+struct altvm_mmap {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__u32 prot;
+	__u32 flags;
+	__s32 fd;
+	__u32 __reserved2;
+	__aligned_u64 offset;
+	__aligned_u64 out_addr;
+};
+
+#define ALTVM_MMAP _IO(ALTVM_IOC, ALTVM_CMD_MMAP)
+
+/**
+ * struct altvm_munmap - ioctl(ALTVM_MUNMAP): munmap(2) inside the window
+ * @size: sizeof(struct altvm_munmap)
+ * @__reserved: must be 0
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ *
+ * Holes are no error.  errno: those of munmap(2); EINVAL also for a range that
+ * is not inside the window.
+ */
+struct altvm_munmap {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ALTVM_MUNMAP _IO(ALTVM_IOC, ALTVM_CMD_MUNMAP)
+
+/**
+ * struct altvm_mprotect - ioctl(ALTVM_MPROTECT): mprotect(2) inside the window
+ * @size: sizeof(struct altvm_mprotect)
+ * @prot: PROT_* of mprotect(2)
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ *
+ * As with mprotect(2), when a range has a hole the areas before the hole are
+ * changed and ENOMEM is returned.
+ */
+struct altvm_mprotect {
+	__u32 size;
+	__u32 prot;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ALTVM_MPROTECT _IO(ALTVM_IOC, ALTVM_CMD_MPROTECT)
+
+/**
+ * struct altvm_mincore - ioctl(ALTVM_MINCORE): mincore(2) inside the window
+ * @size: sizeof(struct altvm_mincore)
+ * @__reserved: must be 0
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @vec: user address of one byte for each page; bit 0 is set if it is resident
+ */
+struct altvm_mincore {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 vec;
+};
+
+#define ALTVM_MINCORE _IO(ALTVM_IOC, ALTVM_CMD_MINCORE)
+
+#endif /* _UAPI_ALTVM_H */
