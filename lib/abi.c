@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The layout of the ABI, as programs have been compiled with it.  A structure
+ * may grow at its end; a member that moved, or a hole that would carry stack
+ * bytes into the kernel, does not compile.
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* From here on, where no system header follows, a hole is an error. */
+#pragma GCC diagnostic error "-Wpadded"
+#include <linux/altvm.h>
+
+#define ASSERT_OFFSET(type, member, at)                      \
+	static_assert(offsetof(struct type, member) == (at), \
+		      "the ABI: " #type "." #member " is not where it was")
+#define ASSERT_SIZE(type, bytes)                      \
+	static_assert(sizeof(struct type) == (bytes), \
+		      "the ABI: sizeof(" #type ") changed")
+
+ASSERT_OFFSET(altvm_query, size, 0);
+ASSERT_OFFSET(altvm_query, __reserved, 4);
+ASSERT_OFFSET(altvm_query, abi_version, 8);
+ASSERT_OFFSET(altvm_query, __reserved2, 12);
+ASSERT_OFFSET(altvm_query, commands, 16);
+ASSERT_OFFSET(altvm_query, map_flags, 24);
+ASSERT_OFFSET(altvm_query, map_flags_ignored, 32);
+ASSERT_OFFSET(altvm_query, window_max, 40);
+ASSERT_OFFSET(altvm_query, window_addr, 48);
+ASSERT_OFFSET(altvm_query, window_len, 56);
+ASSERT_OFFSET(altvm_query, window_usable, 64);
+ASSERT_SIZE(altvm_query, 72);
+
+ASSERT_OFFSET(altvm_mmap, size, 0);
+ASSERT_OFFSET(altvm_mmap, __reserved, 4);
+ASSERT_OFFSET(altvm_mmap, addr, 8);
+ASSERT_OFFSET(altvm_mmap, length, 16);
+ASSERT_OFFSET(altvm_mmap, prot, 24);
+ASSERT_OFFSET(altvm_mmap, flags, 28);
+ASSERT_OFFSET(altvm_mmap, fd, 32);
+ASSERT_OFFSET(altvm_mmap, __reserved2, 36);
+ASSERT_OFFSET(altvm_mmap, offset, 40);
+ASSERT_OFFSET(altvm_mmap, out_addr, 48);
+ASSERT_SIZE(altvm_mmap, 56);
+
+ASSERT_OFFSET(altvm_munmap, size, 0);
+ASSERT_OFFSET(altvm_munmap, __reserved, 4);
+ASSERT_OFFSET(altvm_munmap, addr, 8);
+ASSERT_OFFSET(altvm_munmap, length, 16);
+ASSERT_SIZE(altvm_munmap, 24);
+
+ASSERT_OFFSET(altvm_mprotect, size, 0);
+ASSERT_OFFSET(altvm_mprotect, prot, 4);
+ASSERT_OFFSET(altvm_mprotect, addr, 8);
+ASSERT_OFFSET(altvm_mprotect, length, 16);
+ASSERT_SIZE(altvm_mprotect, 24);
+
+ASSERT_OFFSET(altvm_mincore, size, 0);
+ASSERT_OFFSET(altvm_mincore, __reserved, 4);
+ASSERT_OFFSET(altvm_mincore, addr, 8);
+ASSERT_OFFSET(altvm_mincore, length, 16);
+ASSERT_OFFSET(altvm_mincore, vec, 24);
+ASSERT_SIZE(altvm_mincore, 32);
+
+static_assert(ALTVM_QUERY == 0xd500, "the ABI: ALTVM_QUERY changed");
+static_assert(ALTVM_MMAP == 0xd501, "the ABI: ALTVM_MMAP changed");
+static_assert(ALTVM_MUNMAP == 0xd502, "the ABI: ALTVM_MUNMAP changed");
+static_assert(ALTVM_MPROTECT == 0xd503, "the ABI: ALTVM_MPROTECT changed");
+static_assert(ALTVM_MINCORE == 0xd504, "the ABI: ALTVM_MINCORE changed");
+
+static_assert(sizeof(size_t) == 8, "altvm is for 64-bit programs");
+static_assert(sizeof(off_t) == 8, "altvm is for 64-bit programs");

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * libaltvm: the mmap family of system calls, in a window of altvm.
+ *
+ * A program opens a window, a range of its address space, and maps memory
+ * inside it with the calls below.  Each takes the arguments of the system call
+ * of its name, behind the window's handle, and fails as that system call does:
+ * MAP_FAILED or -1, and errno.  The man pages say what differs.
+ *
+ * Rules for every function:
+ *  - Addresses, lengths and offsets are in bytes.
+ *  - All may be called from several threads at once, with one handle or many,
+ *    as a handle never changes after altvm_open().  The exception is
+ *    altvm_close(), which must be the last call that uses its handle.
+ *  - A call is one ioctl(2) and allocates nothing; altvm_open() and
+ *    altvm_close() are the exceptions.
+ *  - The calls are safe in a signal handler, with the same exceptions.
+ *  - On success errno is left as it was.
+ *  - errno may, besides what is listed, be any of those that <linux/altvm.h>
+ *    lists for every command: ENXIO when this process has no window with the
+ *    handle, ENOTTY when the loaded module is older than the call.
+ */
+#ifndef _ALTVM_H
+#define _ALTVM_H
+
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+
+#include <linux/altvm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ALTVM_API __attribute__((visibility("default")))
+
+/**
+ * struct altvm - a window, and the open file that it is mapped from
+ *
+ * Made by altvm_open(), ended by altvm_close().
+ */
+struct altvm;
+
+/**
+ * ALTVM_OPEN_NOEXEC - a window without PROT_EXEC
+ *
+ * For altvm_open(): nothing in the window can be made executable; altvm_mmap()
+ * and altvm_mprotect() with PROT_EXEC fail with EACCES.
+ */
+#define ALTVM_OPEN_NOEXEC 0x1U
+
+/**
+ * altvm_open - open /dev/altvm and map a window of it
+ * @window_size: the window's length in bytes, rounded up to whole pages; 0 for
+ *	1 TiB or, where that does not fit, the largest half, quarter, ... of it
+ *	that does, down to 1 GiB
+ * @flags: 0, or ALTVM_OPEN_NOEXEC
+ *
+ * The window takes address space, no memory.  Until altvm_mmap() has put
+ * something there, an access to it raises SIGSEGV.  The file is opened with
+ * O_CLOEXEC.
+ *
+ * Thread-safe.
+ *
+ * Return: the handle, or NULL and errno:
+ *   EINVAL  an unknown flag
+ *   ENOENT  there is no /dev/altvm: the module is not loaded
+ *   EACCES  the mode of /dev/altvm does not let this process use it
+ *   ENODEV, ENXIO  /dev/altvm is there, its module is not
+ *   ENOMEM  the window does not fit in the address space or RLIMIT_AS, or no
+ *           memory for the handle
+ * or any other errno of open(2) and mmap(2).
+ */
+ALTVM_API struct altvm *altvm_open(size_t window_size, unsigned int flags);
+
+/**
+ * altvm_close - unmap the window and all that is in it, and close its file
+ * @vm: the handle, or NULL, which does nothing
+ *
+ * The handle is gone in any case, even when an error is returned.  Nobody may
+ * use it, or the memory in its window, during the call or after it.
+ *
+ * Return: 0, or -1 and the errno of munmap(2) or close(2).
+ */
+ALTVM_API int altvm_close(struct altvm *vm);
+
+/**
+ * altvm_fd - the open file of a window
+ * @vm: the handle
+ *
+ * For ioctl(2) and /proc/PID/fdinfo.  It belongs to the handle: do not close
+ * it.
+ *
+ * Thread-safe.  Return: the file descriptor; cannot fail.
+ */
+ALTVM_API int altvm_fd(const struct altvm *vm);
+
+/**
+ * altvm_window - where a window is
+ * @vm: the handle
+ * @length: out: the window's length in bytes; may be NULL
+ *
+ * altvm_query() says how much of it can hold memory.
+ *
+ * Thread-safe.  Return: the window's start; cannot fail.
+ */
+ALTVM_API void *altvm_window(const struct altvm *vm, size_t *length);
+
+/**
+ * altvm_query - what the module can do, and the state of the window
+ * @vm: the handle
+ * @query: in: @query->size is sizeof(*query), all else 0; out: see struct
+ *	altvm_query in <linux/altvm.h>
+ *
+ * The caller sets the size because the structure grows with the module: the
+ * library may be newer than the program.
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and errno:
+ *   EINVAL  @query->size is too small, or a reserved member is not 0
+ *   E2BIG   a part of @query that the module does not know is not 0
+ */
+ALTVM_API int altvm_query(struct altvm *vm, struct altvm_query *query);
+
+/**
+ * altvm_mmap - mmap(2) inside the window
+ * @vm: the handle
+ * @addr: a hint, or with MAP_FIXED or MAP_FIXED_NOREPLACE the address
+ * @length: in bytes, rounded up to whole pages
+ * @prot: PROT_* of mmap(2)
+ * @flags: MAP_* of mmap(2)
+ * @fd: the file; not looked at with MAP_ANONYMOUS
+ * @offset: the offset in the file in bytes, a multiple of the page size
+ *
+ * Thread-safe, against other calls on the same range too: they take effect one
+ * after the other.
+ *
+ * Return: the start of the mapping, or MAP_FAILED and the errno of mmap(2);
+ * also:
+ *   ENOMEM  the window has no room, or a fixed address is not inside it
+ *   EACCES  the window does not have the protection @prot
+ *   EOPNOTSUPP  the module does not support one of @flags, or files, yet
+ */
+ALTVM_API void *altvm_mmap(struct altvm *vm, void *addr, size_t length,
+			   int prot, int flags, int fd, off_t offset);
+
+/**
+ * altvm_munmap - munmap(2) inside the window
+ * @vm: the handle
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ *
+ * Pages of the range that nothing is mapped at are no error.
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of munmap(2); also:
+ *   EINVAL  the range is not inside the window
+ */
+ALTVM_API int altvm_munmap(struct altvm *vm, void *addr, size_t length);
+
+/**
+ * altvm_mprotect - mprotect(2) inside the window
+ * @vm: the handle
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @prot: PROT_* of mprotect(2)
+ *
+ * A protection that was taken away is gone on every CPU when the call returns.
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of mprotect(2):
+ *   ENOMEM  nothing is mapped at a part of the range; what lies before that
+ *           part has been changed
+ *   EACCES  also: the window does not have the protection @prot
+ */
+ALTVM_API int altvm_mprotect(struct altvm *vm, void *addr, size_t length,
+			     int prot);
+
+/**
+ * altvm_mincore - mincore(2) inside the window
+ * @vm: the handle
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @vec: out: one byte for each page; bit 0 is set if the page is in memory
+ *
+ * The answer may be out of date when another thread acts on the range.
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and the errno of mincore(2):
+ *   ENOMEM  nothing is mapped at a part of the range
+ *   EFAULT  @vec cannot be written
+ */
+ALTVM_API int altvm_mincore(struct altvm *vm, void *addr, size_t length,
+			    unsigned char *vec);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _ALTVM_H */

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The calls: each fills in the structure of its command and hands it over.  All
+ * checks are the module's, so that an error does not depend on the library.
+ */
+#include <stdint.h>
+
+#include "altvm.h"
+#include "handle.h"
+#include "raw.h"
+
+static int call(struct altvm *vm, unsigned long cmd, void *arg)
+{
+	return altvm_result(raw_ioctl(vm->fd, cmd, arg));
+}
+
+int altvm_query(struct altvm *vm, struct altvm_query *query)
+{
+	return call(vm, ALTVM_QUERY, query);
+}
+
+void *altvm_mmap(struct altvm *vm, void *addr, size_t length, int prot,
+		 int flags, int fd, off_t offset)
+{
+	struct altvm_mmap arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.length = length,
+		.prot = (__u32)prot,
+		.flags = (__u32)flags,
+		.fd = fd,
+		.offset = (__u64)offset,
+	};
+
+	if (call(vm, ALTVM_MMAP, &arg) < 0)
+		return MAP_FAILED;
+	return (void *)(uintptr_t)arg.out_addr;
+}
+
+int altvm_munmap(struct altvm *vm, void *addr, size_t length)
+{
+	struct altvm_munmap arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+
+	return call(vm, ALTVM_MUNMAP, &arg);
+}
+
+int altvm_mprotect(struct altvm *vm, void *addr, size_t length, int prot)
+{
+	struct altvm_mprotect arg = {
+		.size = sizeof(arg),
+		.prot = (__u32)prot,
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+
+	return call(vm, ALTVM_MPROTECT, &arg);
+}
+
+int altvm_mincore(struct altvm *vm, void *addr, size_t length,
+		  unsigned char *vec)
+{
+	struct altvm_mincore arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.length = length,
+		.vec = (uintptr_t)vec,
+	};
+
+	return call(vm, ALTVM_MINCORE, &arg);
+}

@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * What the library asks of the system, and what it makes of the answer.  Linked
+ * with -Wl,--wrap for each system call the library makes, so that it needs no
+ * module and can fail each of them.  Prints TAP.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <altvm.h>
+
+#define FAKE_FD 1000
+#define FAKE_WINDOW ((void *)0x700000000000)
+#define GIB ((size_t)1 << 30)
+#define TIB ((size_t)1 << 40)
+
+#define __printf(format, first) __attribute__((format(printf, format, first)))
+
+/* The system: how it answers, and what it was asked. */
+static struct {
+	int open_errno, mmap_errno, munmap_errno, close_errno, ioctl_errno;
+	size_t room; /* the longest window that mmap makes */
+	unsigned long long window_max;
+
+	int opens, mmaps, munmaps, closes, ioctls;
+	int open_flags, mmap_prot, mmap_flags;
+	size_t mmap_length, munmap_length;
+	unsigned long cmd;
+	union {
+		struct altvm_query query;
+		struct altvm_mmap mmap;
+		struct altvm_munmap munmap;
+		struct altvm_mprotect mprotect;
+		struct altvm_mincore mincore;
+	} arg;
+} sys;
+
+static int fail(int err)
+{
+	errno = err;
+	return -1;
+}
+
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	sys.opens++;
+	sys.open_flags = flags;
+	if (sys.open_errno)
+		return fail(sys.open_errno);
+	return strcmp(path, "/dev/altvm") ? fail(ENOENT) : FAKE_FD;
+}
+
+void *__wrap_mmap(void *addr, size_t length, int prot, int flags, int fd,
+		  off_t offset);
+void *__wrap_mmap(void *addr, size_t length, int prot, int flags, int fd,
+		  off_t offset)
+{
+	sys.mmaps++;
+	sys.mmap_length = length;
+	sys.mmap_prot = prot;
+	sys.mmap_flags = flags;
+	if (addr || fd != FAKE_FD || offset)
+		fail(EINVAL);
+	else if (sys.mmap_errno)
+		fail(sys.mmap_errno);
+	else if (length > sys.room)
+		fail(ENOMEM);
+	else
+		return FAKE_WINDOW;
+	return MAP_FAILED;
+}
+
+int __wrap_munmap(void *addr, size_t length);
+int __wrap_munmap(void *addr, size_t length)
+{
+	sys.munmaps++;
+	sys.munmap_length = length;
+	if (sys.munmap_errno)
+		return fail(sys.munmap_errno);
+	return addr == FAKE_WINDOW ? 0 : fail(EINVAL);
+}
+
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	sys.closes++;
+	if (sys.close_errno)
+		return fail(sys.close_errno);
+	return fd == FAKE_FD ? 0 : fail(EBADF);
+}
+
+static size_t size_of_arg(unsigned long cmd)
+{
+	switch (cmd) {
+	case ALTVM_QUERY:
+		return sizeof(struct altvm_query);
+	case ALTVM_MMAP:
+		return sizeof(struct altvm_mmap);
+	case ALTVM_MUNMAP:
+		return sizeof(struct altvm_munmap);
+	case ALTVM_MPROTECT:
+		return sizeof(struct altvm_mprotect);
+	case ALTVM_MINCORE:
+		return sizeof(struct altvm_mincore);
+	}
+	return 0;
+}
+
+static void answer(unsigned long cmd, void *arg)
+{
+	if (cmd == ALTVM_QUERY)
+		((struct altvm_query *)arg)->window_max = sys.window_max;
+	if (cmd == ALTVM_MMAP)
+		((struct altvm_mmap *)arg)->out_addr = 0x700000123000;
+}
+
+int __wrap_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_ioctl(int fd, unsigned long cmd, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	sys.ioctls++;
+	sys.cmd = cmd;
+	memcpy(&sys.arg, arg, size_of_arg(cmd));
+	if (fd != FAKE_FD)
+		return fail(EBADF);
+	if (sys.ioctl_errno)
+		return fail(sys.ioctl_errno);
+	answer(cmd, arg);
+	return 0;
+}
+
+/* The tests. */
+static int tests, failures;
+
+#define ok(cond, ...) report(cond, #cond, __LINE__, __VA_ARGS__)
+
+__printf(4, 5) static void report(bool good, const char *cond, int line,
+				  const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("%sok %d - ", good ? "" : "not ", ++tests);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	if (!good)
+		printf("# line %d: %s (errno %d)\n", line, cond, errno);
+	failures += !good;
+}
+
+static void reset(void)
+{
+	memset(&sys, 0, sizeof(sys));
+	sys.room = TIB;
+	sys.window_max = TIB;
+	errno = 0;
+}
+
+static bool failed_with(int err, const void *result, const void *failure)
+{
+	return result == failure && errno == err;
+}
+
+static size_t window_length(struct altvm *vm)
+{
+	size_t length;
+
+	altvm_window(vm, &length);
+	return length;
+}
+
+static void test_open(void)
+{
+	struct altvm *vm;
+
+	reset();
+	errno = 77;
+	vm = altvm_open(64 << 20, 0);
+	ok(vm && sys.opens == 1 && sys.mmaps == 1, "a window opens");
+	ok(errno == 77, "success leaves errno alone");
+	ok(sys.open_flags == (O_RDWR | O_CLOEXEC), "O_RDWR | O_CLOEXEC");
+	ok(sys.mmap_flags == (MAP_SHARED | MAP_NORESERVE), "mapped shared");
+	ok(sys.mmap_prot == (PROT_READ | PROT_WRITE | PROT_EXEC), "rwx");
+	ok(altvm_fd(vm) == FAKE_FD, "altvm_fd");
+	ok(altvm_window(vm, NULL) == FAKE_WINDOW, "altvm_window");
+	ok(window_length(vm) == 64 << 20, "its length");
+	ok(altvm_close(vm) == 0, "altvm_close");
+	ok(sys.munmaps == 1 && sys.munmap_length == 64 << 20, "unmaps");
+	ok(sys.closes == 1, "and closes");
+	ok(altvm_close(NULL) == 0 && sys.closes == 1, "altvm_close(NULL)");
+}
+
+static void test_open_flags(void)
+{
+	struct altvm *vm;
+
+	reset();
+	vm = altvm_open(4096, ALTVM_OPEN_NOEXEC);
+	ok(vm && sys.mmap_prot == (PROT_READ | PROT_WRITE), "NOEXEC");
+	altvm_close(vm);
+	reset();
+	vm = altvm_open(4096, 0x80000000);
+	ok(failed_with(EINVAL, vm, NULL) && !sys.opens, "unknown flag: EINVAL");
+}
+
+static void test_open_sizes(void)
+{
+	struct altvm *vm;
+
+	reset();
+	vm = altvm_open(4097, 0);
+	ok(vm && window_length(vm) == 8192, "the size is rounded up to pages");
+	altvm_close(vm);
+	reset();
+	vm = altvm_open(SIZE_MAX, 0);
+	ok(failed_with(ENOMEM, vm, NULL) && sys.closes == 1,
+	   "a size that cannot be rounded: ENOMEM");
+	reset();
+	sys.room = GIB;
+	vm = altvm_open(2 * GIB, 0);
+	ok(failed_with(ENOMEM, vm, NULL) && sys.mmaps == 1,
+	   "a size asked for is not made smaller");
+}
+
+static void test_default_size(void)
+{
+	struct altvm *vm;
+
+	reset();
+	vm = altvm_open(0, 0);
+	ok(vm && window_length(vm) == TIB, "size 0: a terabyte");
+	altvm_close(vm);
+	reset();
+	errno = 77;
+	sys.room = 100 * GIB;
+	vm = altvm_open(0, 0);
+	ok(vm && window_length(vm) == 64 * GIB, "or what fits");
+	altvm_close(vm);
+	reset();
+	sys.window_max = 3 * GIB;
+	vm = altvm_open(0, 0);
+	ok(vm && window_length(vm) == 2 * GIB && sys.mmaps == 1,
+	   "or what the module takes");
+	altvm_close(vm);
+	reset();
+	sys.room = GIB - 1;
+	vm = altvm_open(0, 0);
+	ok(failed_with(ENOMEM, vm, NULL) && sys.closes == 1,
+	   "less than 1 GiB: ENOMEM");
+}
+
+static void test_open_fails(void)
+{
+	struct altvm *vm;
+
+	reset();
+	sys.open_errno = EACCES;
+	vm = altvm_open(0, 0);
+	ok(failed_with(EACCES, vm, NULL) && !sys.closes, "open fails");
+	reset();
+	sys.mmap_errno = EPERM;
+	sys.close_errno = EIO;
+	vm = altvm_open(0, 0);
+	ok(failed_with(EPERM, vm, NULL) && sys.mmaps == 1 && sys.closes == 1,
+	   "mmap fails: closed, errno is that of mmap");
+	reset();
+	sys.ioctl_errno = ENOTTY;
+	vm = altvm_open(0, 0);
+	ok(failed_with(ENOTTY, vm, NULL) && !sys.mmaps && sys.closes == 1,
+	   "not an altvm device: closed, ENOTTY");
+}
+
+static void test_close_fails(void)
+{
+	reset();
+	sys.munmap_errno = EINVAL;
+	sys.close_errno = EIO;
+	ok(altvm_close(altvm_open(4096, 0)) == -1 && errno == EINVAL,
+	   "munmap fails: its errno is told");
+	ok(sys.closes == 1, "the file is closed all the same");
+	reset();
+	sys.close_errno = EIO;
+	ok(altvm_close(altvm_open(4096, 0)) == -1 && errno == EIO,
+	   "close fails: its errno is told");
+}
+
+static void test_mmap(struct altvm *vm)
+{
+	const struct altvm_mmap want = {
+		.size = sizeof(want),
+		.addr = 0x700000001000,
+		.length = 0x123456789abc,
+		.prot = PROT_READ,
+		.flags = MAP_PRIVATE | MAP_FIXED,
+		.fd = -3,
+		.offset = 0xfffffffffffff000,
+	};
+	void *p;
+
+	reset();
+	errno = 77;
+	p = altvm_mmap(vm, (void *)0x700000001000, 0x123456789abc, PROT_READ,
+		       MAP_PRIVATE | MAP_FIXED, -3, -4096);
+	ok(p == (void *)0x700000123000 && errno == 77, "altvm_mmap");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MMAP, "is one ioctl");
+	ok(!memcmp(&sys.arg.mmap, &want, sizeof(want)), "with its arguments");
+	reset();
+	sys.ioctl_errno = EEXIST;
+	p = altvm_mmap(vm, NULL, 4096, 0, 0, -1, 0);
+	ok(failed_with(EEXIST, p, MAP_FAILED), "MAP_FAILED and errno");
+}
+
+static void test_munmap(struct altvm *vm)
+{
+	const struct altvm_munmap want = {
+		.size = sizeof(want),
+		.addr = 0x1000,
+		.length = 5,
+	};
+
+	reset();
+	ok(altvm_munmap(vm, (void *)0x1000, 5) == 0, "altvm_munmap");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MUNMAP, "is one ioctl");
+	ok(!memcmp(&sys.arg.munmap, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = EINVAL;
+	ok(altvm_munmap(vm, NULL, 0) == -1 && errno == EINVAL, "its errno");
+}
+
+static void test_mprotect(struct altvm *vm)
+{
+	const struct altvm_mprotect want = {
+		.size = sizeof(want),
+		.prot = PROT_READ | PROT_EXEC,
+		.addr = 0x1000,
+		.length = 5,
+	};
+
+	reset();
+	ok(altvm_mprotect(vm, (void *)0x1000, 5, PROT_READ | PROT_EXEC) == 0,
+	   "altvm_mprotect");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MPROTECT, "is one ioctl");
+	ok(!memcmp(&sys.arg.mprotect, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = EACCES;
+	ok(altvm_mprotect(vm, NULL, 0, 0) == -1 && errno == EACCES,
+	   "its errno");
+}
+
+static void test_mincore(struct altvm *vm)
+{
+	unsigned char vec[2];
+	const struct altvm_mincore want = {
+		.size = sizeof(want),
+		.addr = 0x1000,
+		.length = 8192,
+		.vec = (uintptr_t)vec,
+	};
+
+	reset();
+	ok(altvm_mincore(vm, (void *)0x1000, 8192, vec) == 0, "altvm_mincore");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MINCORE, "is one ioctl");
+	ok(!memcmp(&sys.arg.mincore, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = ENOMEM;
+	ok(altvm_mincore(vm, NULL, 1, vec) == -1 && errno == ENOMEM,
+	   "its errno");
+}
+
+static void test_query(struct altvm *vm)
+{
+	struct altvm_query query = { .size = 64 };
+
+	reset();
+	ok(altvm_query(vm, &query) == 0 && query.window_max == TIB,
+	   "altvm_query");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_QUERY, "is one ioctl");
+	ok(sys.arg.query.size == 64, "and hands the caller's size on");
+	sys.ioctl_errno = E2BIG;
+	ok(altvm_query(vm, &query) == -1 && errno == E2BIG, "its errno");
+}
+
+int main(void)
+{
+	struct altvm *vm;
+
+	test_open();
+	test_open_flags();
+	test_open_sizes();
+	test_default_size();
+	test_open_fails();
+	test_close_fails();
+
+	reset();
+	vm = altvm_open(4096, 0);
+	test_mmap(vm);
+	test_munmap(vm);
+	test_mprotect(vm);
+	test_mincore(vm);
+	test_query(vm);
+	altvm_close(vm);
+	printf("1..%d\n", tests);
+	return failures > 0;
+}
