@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The three VM systems, and how the tests look at them: see vm.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "altvm.h"
+#include "vm.h"
+
+static int native_open(struct vm *vm, void *addr, size_t len, int prot)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+	(void)prot;
+	/* A huge page would make more resident than was touched. */
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		return -1;
+	if (addr)
+		flags |= MAP_FIXED_NOREPLACE;
+	vm->base = mmap(addr, len, PROT_NONE, flags, -1, 0);
+	if (vm->base == MAP_FAILED)
+		return -1;
+	vm->len = len;
+	vm->fd = -1;
+	return munmap(vm->base, len);
+}
+
+static void native_close(struct vm *vm)
+{
+	munmap(vm->base, vm->len);
+}
+
+static void *native_mmap(struct vm *vm, void *addr, size_t len, int prot,
+			 int flags, int fd, off_t off)
+{
+	(void)vm;
+	return mmap(addr, len, prot, flags, fd, off);
+}
+
+static int native_munmap(struct vm *vm, void *addr, size_t len)
+{
+	(void)vm;
+	return munmap(addr, len);
+}
+
+static int native_mprotect(struct vm *vm, void *addr, size_t len, int prot)
+{
+	(void)vm;
+	return mprotect(addr, len, prot);
+}
+
+static int native_mincore(struct vm *vm, void *addr, size_t len,
+			  unsigned char *vec)
+{
+	(void)vm;
+	return mincore(addr, len, vec);
+}
+
+const struct vm_ops vm_native = {
+	.name		= "native",
+	.open		= native_open,
+	.close		= native_close,
+	.mmap		= native_mmap,
+	.munmap		= native_munmap,
+	.mprotect	= native_mprotect,
+	.mincore	= native_mincore,
+};
+
+static int lib_open(struct vm *vm, void *addr, size_t len, int prot)
+{
+	if (addr || prot != RWX) {
+		errno = EINVAL;
+		return -1;
+	}
+	vm->lib = altvm_open(len, 0);
+	if (!vm->lib)
+		return -1;
+	vm->fd = altvm_fd(vm->lib);
+	vm->base = altvm_window(vm->lib, &vm->len);
+	return 0;
+}
+
+static void lib_close(struct vm *vm)
+{
+	altvm_close(vm->lib);
+}
+
+static void *lib_mmap(struct vm *vm, void *addr, size_t len, int prot,
+		      int flags, int fd, off_t off)
+{
+	return altvm_mmap(vm->lib, addr, len, prot, flags, fd, off);
+}
+
+static int lib_munmap(struct vm *vm, void *addr, size_t len)
+{
+	return altvm_munmap(vm->lib, addr, len);
+}
+
+static int lib_mprotect(struct vm *vm, void *addr, size_t len, int prot)
+{
+	return altvm_mprotect(vm->lib, addr, len, prot);
+}
+
+static int lib_mincore(struct vm *vm, void *addr, size_t len,
+		       unsigned char *vec)
+{
+	return altvm_mincore(vm->lib, addr, len, vec);
+}
+
+const struct vm_ops vm_lib = {
+	.name		= "libaltvm",
+	.open		= lib_open,
+	.close		= lib_close,
+	.mmap		= lib_mmap,
+	.munmap		= lib_munmap,
+	.mprotect	= lib_mprotect,
+	.mincore	= lib_mincore,
+};
+
+void *altvm_window_map(int fd, void *addr, size_t len, int prot)
+{
+	int flags = MAP_SHARED | MAP_NORESERVE;
+
+	if (addr)
+		flags |= MAP_FIXED_NOREPLACE;
+	return mmap(addr, len, prot, flags, fd, 0);
+}
+
+static int ioctl_open(struct vm *vm, void *addr, size_t len, int prot)
+{
+	int saved;
+
+	vm->fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (vm->fd < 0)
+		return -1;
+	vm->base = altvm_window_map(vm->fd, addr, len, prot);
+	if (vm->base == MAP_FAILED) {
+		saved = errno;
+		close(vm->fd);
+		errno = saved;
+		return -1;
+	}
+	vm->len = len;
+	return 0;
+}
+
+static void ioctl_close(struct vm *vm)
+{
+	munmap(vm->base, vm->len);
+	close(vm->fd);
+}
+
+static void *ioctl_mmap(struct vm *vm, void *addr, size_t len, int prot,
+			int flags, int fd, off_t off)
+{
+	struct altvm_mmap m = {
+		.size	= sizeof(m),
+		.addr	= (uintptr_t)addr,
+		.length	= len,
+		.prot	= prot,
+		.flags	= flags,
+		.fd	= fd,
+		.offset	= off,
+	};
+
+	if (ioctl(vm->fd, ALTVM_MMAP, &m))
+		return MAP_FAILED;
+	return (void *)(uintptr_t)m.out_addr;
+}
+
+static int ioctl_munmap(struct vm *vm, void *addr, size_t len)
+{
+	struct altvm_munmap m = {
+		.size	= sizeof(m),
+		.addr	= (uintptr_t)addr,
+		.length	= len,
+	};
+
+	return ioctl(vm->fd, ALTVM_MUNMAP, &m);
+}
+
+static int ioctl_mprotect(struct vm *vm, void *addr, size_t len, int prot)
+{
+	struct altvm_mprotect m = {
+		.size	= sizeof(m),
+		.prot	= prot,
+		.addr	= (uintptr_t)addr,
+		.length	= len,
+	};
+
+	return ioctl(vm->fd, ALTVM_MPROTECT, &m);
+}
+
+static int ioctl_mincore(struct vm *vm, void *addr, size_t len,
+			 unsigned char *vec)
+{
+	struct altvm_mincore m = {
+		.size	= sizeof(m),
+		.addr	= (uintptr_t)addr,
+		.length	= len,
+		.vec	= (uintptr_t)vec,
+	};
+
+	return ioctl(vm->fd, ALTVM_MINCORE, &m);
+}
+
+const struct vm_ops vm_ioctl = {
+	.name		= "altvm",
+	.open		= ioctl_open,
+	.close		= ioctl_close,
+	.mmap		= ioctl_mmap,
+	.munmap		= ioctl_munmap,
+	.mprotect	= ioctl_mprotect,
+	.mincore	= ioctl_mincore,
+};
+
+int altvm_ioctl_mmap(int fd, void **addr, size_t len, int prot, int flags)
+{
+	struct vm vm = { .fd = fd };
+	void *p = ioctl_mmap(&vm, *addr, len, prot, flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -1;
+	*addr = p;
+	return 0;
+}
+
+int altvm_ioctl_query(int fd, struct altvm_query *q)
+{
+	memset(q, 0, sizeof(*q));
+	q->size = sizeof(*q);
+	return ioctl(fd, ALTVM_QUERY, q);
+}
+
+bool vm_available(const struct vm_ops *ops)
+{
+	return ops == &vm_native || env_number("ALTVM_REQUIRED", 0) ||
+	       access(DEVICE, F_OK) == 0;
+}
+
+int vm_open(struct vm *vm, const struct vm_ops *ops, size_t len)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->ops = ops;
+	vm->fd = -1;
+	return ops->open(vm, NULL, len, RWX);
+}
+
+void vm_close(struct vm *vm)
+{
+	vm->ops->close(vm);
+}
+
+void vm_enclose(struct vm *vm)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	volatile char stack[256 << 10];
+	size_t size;
+
+	if (!vm_is_native(vm))
+		return;
+	/* The stack and the heap will not be able to grow any more. */
+	for (size = 0; size < sizeof(stack); size += PAGE)
+		stack[size] = 0;
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	free(malloc(4 << 20));
+
+	/* The search is the kernel's own, so what it finds is what there is. */
+	mmap(vm->base, vm->len, PROT_NONE, flags | MAP_FIXED, -1, 0);
+	for (size = 1UL << 46; size >= PAGE; size /= 2)
+		while (mmap(NULL, size, PROT_NONE, flags, -1, 0) != MAP_FAILED)
+			;
+	munmap(vm->base, vm->len);
+}
+
+int vm_resident(struct vm *vm, void *addr)
+{
+	unsigned char vec;
+
+	if (vm_mincore(vm, addr, PAGE, &vec))
+		return -1;
+	return vec & 1;
+}
+
+/* Both files have lines as in /proc/PID/maps. */
+long vm_areas(struct vm *vm)
+{
+	unsigned long start, end;
+	char path[64], line[512];
+	long nr = 0;
+	FILE *f;
+
+	if (vm_is_native(vm))
+		snprintf(path, sizeof(path), "/proc/self/maps");
+	else
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", vm->fd);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) != 2)
+			continue;
+		if (start >= (uintptr_t)vm->base &&
+		    end <= (uintptr_t)vm->base + vm->len)
+			nr++;
+	}
+	fclose(f);
+	return nr;
+}
+
+long proc_number(const char *path, const char *key)
+{
+	char line[256];
+	long n = -1;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key))) {
+			n = strtol(line + strlen(key), NULL, 0);
+			break;
+		}
+	fclose(f);
+	return n;
+}
+
+uint64_t rng_next(struct rng *r)
+{
+	/* splitmix64: any seed is as good as any other. */
+	uint64_t z = (r->state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+long env_number(const char *name, long def)
+{
+	const char *s = getenv(name);
+
+	return s ? strtol(s, NULL, 0) : def;
+}
+
+bool has_execute_only(void)
+{
+	int key = pkey_alloc(0, 0);
+
+	if (key < 0)
+		return false;
+	pkey_free(key);
+	return true;
+}
