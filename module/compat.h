@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between kernels, by feature.  The only file that looks at
+ * kernel versions and configurations on altvm's behalf.
+ */
+#ifndef ALTVM_COMPAT_H
+#define ALTVM_COMPAT_H
+
+#include <linux/version.h>
+
+#ifndef CONFIG_MMU_NOTIFIER
+#error "altvm needs a kernel with CONFIG_MMU_NOTIFIER"
+#endif
+
+#ifndef CONFIG_X86_64
+#error "altvm supports x86-64 only"
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0) || \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+#error "this version of altvm supports Linux 6.12"
+#endif
+
+#endif /* ALTVM_COMPAT_H */

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/altvm: the file operations, and the ioctl table.
+ *
+ * Commands are copied in and out here and nowhere else; the functions that carry
+ * them out see kernel memory only.
+ */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "debug.h"
+#include "dev.h"
+#include "map.h"
+#include "protect.h"
+#include "residency.h"
+#include "space.h"
+
+union cmd_buffer {
+	u32 size;
+	struct altvm_query query;
+	struct altvm_mmap mmap;
+	struct altvm_munmap munmap;
+	struct altvm_mprotect mprotect;
+	struct altvm_mincore mincore;
+};
+
+static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf);
+
+static int cmd_mmap(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->mmap.__reserved || buf->mmap.__reserved2)
+		return -EINVAL;
+	return altvm_map_mmap(ctx, &buf->mmap);
+}
+
+static int cmd_munmap(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->munmap.__reserved)
+		return -EINVAL;
+	return altvm_map_munmap(ctx, &buf->munmap);
+}
+
+static int cmd_mprotect(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_protect_mprotect(ctx, &buf->mprotect);
+}
+
+static int cmd_mincore(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->mincore.__reserved)
+		return -EINVAL;
+	return altvm_residency_mincore(ctx, &buf->mincore);
+}
+
+/**
+ * struct cmd - a command
+ * @size: of its structure
+ * @min_size: of its structure when it first came to be
+ * @out: does it write the structure back?
+ * @run: does it; in kernel memory
+ */
+struct cmd {
+	u32 size, min_size;
+	bool out;
+	int (*run)(struct altvm_ctx *ctx, union cmd_buffer *buf);
+};
+
+#define CMD(nr, member, last, is_out)					\
+	[ALTVM_CMD_##nr] = {						\
+		.size = sizeof(struct altvm_##member),			\
+		.min_size = offsetofend(struct altvm_##member, last),	\
+		.out = is_out,						\
+		.run = cmd_##member,					\
+	}
+
+static const struct cmd cmds[] = {
+	CMD(QUERY, query, window_usable, true),
+	CMD(MMAP, mmap, out_addr, true),
+	CMD(MUNMAP, munmap, length, false),
+	CMD(MPROTECT, mprotect, length, false),
+	CMD(MINCORE, mincore, vec, false),
+};
+
+static_assert(sizeof(struct altvm_query) == 72);
+static_assert(sizeof(struct altvm_mmap) == 56);
+static_assert(sizeof(struct altvm_munmap) == 24);
+static_assert(sizeof(struct altvm_mprotect) == 24);
+static_assert(sizeof(struct altvm_mincore) == 32);
+
+static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	struct altvm_query *q = &buf->query;
+	struct altvm_space *space;
+
+	if (q->__reserved || q->__reserved2)
+		return -EINVAL;
+	*q = (struct altvm_query) {
+		.size = q->size,
+		.abi_version = ALTVM_ABI_VERSION,
+		.commands = GENMASK_ULL(ARRAY_SIZE(cmds) - 1, 0),
+		.map_flags = ALTVM_MAP_FLAGS,
+		.map_flags_ignored = ALTVM_MAP_FLAGS_IGNORED,
+		.window_max = ALTVM_WINDOW_MAX,
+	};
+
+	space = altvm_space_enter(ctx);
+	if (PTR_ERR_OR_ZERO(space) == -ENXIO)
+		return 0;
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	q->window_addr = space->start;
+	q->window_len = space->end - space->start;
+	q->window_usable = space->limit - space->start;
+	altvm_space_leave(space);
+	return 0;
+}
+
+static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+	union cmd_buffer buf;
+	const struct cmd *cmd;
+	u32 size;
+	int ret;
+
+	if (_IOC_TYPE(nr) != ALTVM_IOC || nr != _IO(ALTVM_IOC, _IOC_NR(nr)) ||
+	    _IOC_NR(nr) >= ARRAY_SIZE(cmds))
+		return -ENOTTY;
+	cmd = &cmds[array_index_nospec(_IOC_NR(nr), ARRAY_SIZE(cmds))];
+
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < cmd->min_size)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(&buf, cmd->size, user, size);
+	if (ret)
+		return ret;
+	/* It may have been changed since. */
+	buf.size = size;
+
+	ret = cmd->run(file->private_data, &buf);
+	if (!ret && cmd->out && copy_to_user(user, &buf, min(size, cmd->size)))
+		return -EFAULT;
+	return ret;
+}
+
+static int altvm_mmap(struct file *file, struct vm_area_struct *window)
+{
+	if (!(window->vm_flags & VM_SHARED) || window->vm_pgoff ||
+	    window->vm_end - window->vm_start > ALTVM_WINDOW_MAX)
+		return -EINVAL;
+	return altvm_space_mmap(file->private_data, window);
+}
+
+/*
+ * Called with mmap_lock held for write, also by mremap(2) before it moves
+ * anything: that is how moving the window is refused.
+ */
+static unsigned long altvm_get_unmapped_area(struct file *file,
+					     unsigned long addr,
+					     unsigned long len,
+					     unsigned long pgoff,
+					     unsigned long flags)
+{
+	if (altvm_space_exists(file->private_data))
+		return -EBUSY;
+	/* Aligned to 2 MiB where possible, so that leaves are whole. */
+	return thp_get_unmapped_area(file, addr, len, pgoff, flags);
+}
+
+static int altvm_open(struct inode *inode, struct file *file)
+{
+	file->private_data = altvm_ctx_create();
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+static int altvm_release(struct inode *inode, struct file *file)
+{
+	altvm_ctx_destroy(file->private_data);
+	return 0;
+}
+
+static const struct file_operations altvm_fops = {
+	.owner			= THIS_MODULE,
+	.open			= altvm_open,
+	.release		= altvm_release,
+	.mmap			= altvm_mmap,
+	.get_unmapped_area	= altvm_get_unmapped_area,
+	.unlocked_ioctl		= altvm_ioctl,
+	.show_fdinfo		= altvm_debug_show_fdinfo,
+	.llseek			= noop_llseek,
+};
+
+static struct miscdevice altvm_dev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "altvm",
+	.fops	= &altvm_fops,
+	.mode	= 0660,
+};
+
+/** altvm_dev_init() - the device appears */
+int __init altvm_dev_init(void)
+{
+	return misc_register(&altvm_dev);
+}
+
+/** altvm_dev_exit() - the device goes; no file is open */
+void altvm_dev_exit(void)
+{
+	misc_deregister(&altvm_dev);
+}

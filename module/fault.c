@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults on the window: find the area, check the access, get the page, map it.
+ *
+ *   tree        access             store       what happens
+ *   ----------  -----------------  ----------  ---------------------------------
+ *   nothing     any                            SIGSEGV, SEGV_MAPERR
+ *   busy        any                            wait, then again
+ *   PROT_NONE   any                            SIGSEGV, SEGV_ACCERR
+ *   read-only   write                          SIGSEGV, SEGV_ACCERR
+ *   area        read               empty       the zero page
+ *   area        write              empty       a new page
+ *   area        write              zero page   zap it, then a new page
+ *   area        read or write      a page      map that page, writable if the
+ *                                              area is
+ *
+ * An instruction fetch is a read here: on a page that is mapped without execute
+ * rights the CPU faults again, and the kernel then raises SEGV_ACCERR by itself.
+ *
+ * The page is allocated and zeroed with no lock of ours held.  Then, with the
+ * leaf locked, the tree is read once more: whoever changes it takes the leaf's
+ * lock afterwards, so either we see the change, or he sees our PTE.
+ *
+ * The core holds mmap_lock or the window's VMA lock, and never finishes a fault
+ * itself: all handlers return VM_FAULT_NOPAGE.  A fault can come from another
+ * process (process_vm_readv, ptrace) and from the kernel (copy_to_user): no
+ * signal then, the caller gets EFAULT.
+ */
+#include <linux/highmem.h>
+#include <linux/sched/signal.h>
+
+#include <asm/trap_pf.h>
+#include <asm/trapnr.h>
+
+#include "fault.h"
+#include "pte.h"
+#include "space.h"
+#include "store.h"
+#include "tree.h"
+
+/**
+ * struct fault - what is known about a fault
+ * @space: where
+ * @addr: page-aligned
+ * @write: is it a write?
+ * @need: is a new page likely to be needed?
+ * @attr: of the area, as read from the tree
+ * @page: a new zeroed page, ready to be stored; NULL if there is none yet
+ */
+struct fault {
+	struct altvm_space *space;
+	unsigned long addr;
+	bool write, need;
+	unsigned long attr;
+	struct page *page;
+};
+
+/**
+ * altvm_fault_new_page() - a zeroed page for the store
+ *
+ * Charged to the current memcg.
+ *
+ * Return: NULL if there is no memory.
+ */
+struct page *altvm_fault_new_page(void)
+{
+	return alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT);
+}
+
+/*
+ * Make sure that the store has what the access needs.  The leaf is locked.
+ * Return: 0, -ENOMEM, or -EAGAIN if a page must be allocated first.
+ */
+static int fault_store(struct fault *f, struct altvm_leaf *leaf)
+{
+	struct page *page = altvm_leaf_page(leaf, f->addr);
+
+	if (page && !(f->write && altvm_page_is_zero(page)))
+		return 0;
+	if (f->write && !f->page) {
+		f->need = true;
+		return -EAGAIN;
+	}
+	if (altvm_leaf_prepare(leaf))
+		return -ENOMEM;
+
+	if (page)
+		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	altvm_leaf_set(leaf, f->addr, f->write ? f->page : ZERO_PAGE(0));
+	if (f->write)
+		f->page = NULL;
+	return 0;
+}
+
+/*
+ * Map what the store has, or give the PTE that is there the area's rights.  The
+ * leaf is locked.
+ */
+static int fault_map(struct fault *f, struct altvm_leaf *leaf)
+{
+	int ret = altvm_pte_insert(f->space, f->addr,
+				   altvm_leaf_page(leaf, f->addr), f->attr);
+
+	if (ret == -EBUSY) {
+		altvm_pte_protect(f->space, f->addr, f->addr + PAGE_SIZE,
+				  f->attr);
+		ret = 0;
+	}
+	/* The page table may have gone at the wrong moment. */
+	return ret == -EFAULT ? -EAGAIN : ret;
+}
+
+/*
+ * One try, once the access is known to be allowed.
+ * Return: 0, -ENOMEM, or -EAGAIN if something has changed or is missing.
+ */
+static int fault_try(struct fault *f)
+{
+	struct altvm_leaf *leaf = altvm_store_get(f->space, f->addr);
+	unsigned long attr;
+	int ret;
+
+	if (!leaf)
+		return -ENOMEM;
+	mutex_lock(&leaf->lock);
+	if (!altvm_tree_load(f->space, f->addr, &attr) || attr != f->attr)
+		ret = -EAGAIN;
+	else
+		ret = fault_store(f, leaf);
+	if (!ret)
+		ret = fault_map(f, leaf);
+	mutex_unlock(&leaf->lock);
+	return ret;
+}
+
+static bool fault_allowed(const struct fault *f)
+{
+	/* As access_error() in the kernel: on x86 any right implies reading. */
+	return f->attr & (f->write ? VM_WRITE : VM_ACCESS_FLAGS);
+}
+
+/*
+ * Return: 0 when the page is mapped, -EFAULT if nothing is mapped there,
+ * -EACCES, -EINTR, -ENOMEM.
+ */
+static int fault_handle(struct fault *f)
+{
+	int ret;
+
+	do {
+		if (!altvm_tree_load(f->space, f->addr, &f->attr))
+			return -EFAULT;
+		if (unlikely(f->attr & ALTVM_ATTR_BUSY)) {
+			ret = altvm_tree_wait(f->space, f->addr);
+			if (ret)
+				return ret;
+			ret = -EAGAIN;
+			continue;
+		}
+		if (!fault_allowed(f))
+			return -EACCES;
+		if (f->need && !f->page) {
+			f->page = altvm_fault_new_page();
+			if (!f->page)
+				return -ENOMEM;
+		}
+		ret = fault_try(f);
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+/*
+ * The access is denied.  Map what can be read there, as it would be natively.
+ * Return: was there anything?
+ */
+static bool fault_restore(struct fault *f)
+{
+	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+	unsigned long attr;
+	bool present;
+
+	if (!leaf)
+		return false;
+	mutex_lock(&leaf->lock);
+	present = altvm_leaf_page(leaf, f->addr) &&
+		  altvm_tree_load(f->space, f->addr, &attr) &&
+		  attr == f->attr && attr & VM_ACCESS_FLAGS;
+	if (present)
+		fault_map(f, leaf);
+	mutex_unlock(&leaf->lock);
+	return present;
+}
+
+/*
+ * Raise SIGSEGV as the kernel does for a denied access; VM_FAULT_SIGSEGV alone
+ * would say SEGV_MAPERR.  force_sig_fault() is not exported, so where the signal
+ * has to be forced on the process, it dies of the kernel's.
+ */
+static vm_fault_t fault_deny(struct vm_fault *vmf, struct fault *f)
+{
+	const struct k_sigaction *action =
+		&current->sighand->action[SIGSEGV - 1];
+	struct kernel_siginfo info;
+	bool present = fault_restore(f);
+
+	if (!(vmf->flags & FAULT_FLAG_USER) || f->space->mm != current->mm ||
+	    sigismember(&current->blocked, SIGSEGV) ||
+	    READ_ONCE(action->sa.sa_handler) == SIG_IGN)
+		return VM_FAULT_SIGSEGV;
+
+	current->thread.cr2 = vmf->real_address;
+	current->thread.trap_nr = X86_TRAP_PF;
+	current->thread.error_code = X86_PF_USER;
+	if (present)
+		current->thread.error_code |= X86_PF_PROT;
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		current->thread.error_code |= X86_PF_WRITE;
+	if (vmf->flags & FAULT_FLAG_INSTRUCTION)
+		current->thread.error_code |= X86_PF_INSTR;
+
+	clear_siginfo(&info);
+	info.si_signo = SIGSEGV;
+	info.si_code = SEGV_ACCERR;
+	info.si_addr = (void __user *)vmf->real_address;
+	send_sig_info(SIGSEGV, &info, current);
+	return VM_FAULT_NOPAGE;
+}
+
+/*
+ * A denied write to a page that is mapped.  The core does not tell ->page_mkwrite
+ * who is writing.  Without the PTE the access comes again, to ->fault.
+ */
+static vm_fault_t fault_again(struct fault *f)
+{
+	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+
+	if (leaf) {
+		mutex_lock(&leaf->lock);
+		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+		mutex_unlock(&leaf->lock);
+	}
+	return VM_FAULT_NOPAGE;
+}
+
+static vm_fault_t fault(struct vm_fault *vmf)
+{
+	bool mkwrite = vmf->flags & FAULT_FLAG_MKWRITE;
+	struct fault f = {
+		.space = altvm_space_of(vmf->vma),
+		.addr = vmf->address & PAGE_MASK,
+		.write = vmf->flags & FAULT_FLAG_WRITE,
+		/* Other than the zero page, what is mapped is in the store. */
+		.need = vmf->flags & FAULT_FLAG_WRITE && !vmf->page,
+	};
+	int ret;
+
+	if (!f.space)
+		return VM_FAULT_SIGBUS;
+	ret = fault_handle(&f);
+	if (f.page)
+		put_page(f.page);
+
+	switch (ret) {
+	case 0:
+		return VM_FAULT_NOPAGE;
+	case -EFAULT:
+		return VM_FAULT_SIGSEGV;
+	case -EACCES:
+		return mkwrite ? fault_again(&f) : fault_deny(vmf, &f);
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		/* Killed: the signal that did it comes first. */
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+/* Its presence lets the core call ->fault under the VMA's lock alone. */
+static vm_fault_t altvm_vm_map_pages(struct vm_fault *vmf, pgoff_t start,
+				     pgoff_t end)
+{
+	return 0;
+}
+
+static int altvm_vm_may_split(struct vm_area_struct *window, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int altvm_vm_mremap(struct vm_area_struct *window)
+{
+	return -EINVAL;
+}
+
+static int altvm_vm_mprotect(struct vm_area_struct *window, unsigned long start,
+			     unsigned long end, unsigned long flags)
+{
+	return -EACCES;
+}
+
+/* Copy part of one page; the leaf is locked and has the page. */
+static void fault_copy(struct altvm_leaf *leaf, unsigned long addr, void *buf,
+		       int len, bool write)
+{
+	void *kaddr = kmap_local_page(altvm_leaf_page(leaf, addr));
+
+	if (write)
+		memcpy(kaddr + offset_in_page(addr), buf, len);
+	else
+		memcpy(buf, kaddr + offset_in_page(addr), len);
+	kunmap_local(kaddr);
+}
+
+/* Read or write one page whatever its protection, as a debugger does. */
+static int fault_access(struct altvm_space *space, unsigned long addr,
+			void *buf, int len, bool write)
+{
+	struct fault f = {
+		.space = space, .addr = addr & PAGE_MASK, .write = write,
+	};
+	struct altvm_leaf *leaf;
+	int ret;
+
+	do {
+		if (!altvm_tree_load(space, addr, &f.attr) ||
+		    f.attr & ALTVM_ATTR_BUSY)
+			return -EFAULT;
+		if (f.need && !f.page)
+			f.page = altvm_fault_new_page();
+		leaf = altvm_store_get(space, addr);
+		if (!leaf || (f.need && !f.page))
+			return -ENOMEM;
+
+		mutex_lock(&leaf->lock);
+		ret = fault_store(&f, leaf);
+		if (!ret)
+			fault_copy(leaf, addr, buf, len, write);
+		mutex_unlock(&leaf->lock);
+	} while (ret == -EAGAIN);
+	if (f.page)
+		put_page(f.page);
+	return ret;
+}
+
+/* For access_process_vm(), after the area's protection has refused. */
+static int altvm_vm_access(struct vm_area_struct *window, unsigned long addr,
+			   void *buf, int len, int write)
+{
+	struct altvm_space *space = altvm_space_of(window);
+	int done = 0;
+
+	while (space && done < len) {
+		int part = min_t(int, len - done,
+				 PAGE_SIZE - offset_in_page(addr + done));
+
+		if (fault_access(space, addr + done, buf + done, part, write))
+			break;
+		done += part;
+	}
+	return done ?: -EFAULT;
+}
+
+/* The window's operations; the embedded VMAs share them. */
+const struct vm_operations_struct altvm_vm_ops = {
+	.open		= altvm_space_vm_open,
+	.close		= altvm_space_vm_close,
+	.may_split	= altvm_vm_may_split,
+	.mremap		= altvm_vm_mremap,
+	.mprotect	= altvm_vm_mprotect,
+	.fault		= fault,
+	.map_pages	= altvm_vm_map_pages,
+	.page_mkwrite	= fault,
+	.pfn_mkwrite	= fault,
+	.access		= altvm_vm_access,
+};
+
+/* How many pages populate allocates before it takes the leaf's lock. */
+#define POPULATE_BATCH 64
+
+/*
+ * Populate [start, end), part of one leaf and no more than a batch.  A writable
+ * area gets @pages; what is not used stays in the array.
+ * Return: 0, -EAGAIN if the area has changed, -ENOMEM.
+ */
+static int populate_batch(struct altvm_space *space, unsigned long start,
+			  unsigned long end, unsigned long attr,
+			  struct page **pages)
+{
+	struct altvm_leaf *leaf = altvm_store_get(space, start);
+	struct altvm_area area;
+	int ret = 0;
+
+	if (!leaf)
+		return -ENOMEM;
+	mutex_lock(&leaf->lock);
+	if (!altvm_tree_next(space, start, end, &area) ||
+	    area.start > start || area.end < end || area.attr != attr)
+		ret = -EAGAIN;
+	else if (altvm_leaf_prepare(leaf))
+		ret = -ENOMEM;
+
+	for (unsigned long addr = start; !ret && addr < end; addr += PAGE_SIZE) {
+		struct fault f = {
+			.space = space, .addr = addr, .attr = attr,
+			.write = attr & VM_WRITE,
+			.page = *pages,
+		};
+
+		ret = fault_store(&f, leaf);
+		*pages++ = f.page;
+	}
+	if (!ret)
+		ret = altvm_pte_insert_leaf(space, leaf, start, end, attr);
+	mutex_unlock(&leaf->lock);
+	return ret == -EFAULT ? -EAGAIN : ret;
+}
+
+static int populate_alloc(struct page **pages, unsigned long nr)
+{
+	for (unsigned long i = 0; i < nr; i++) {
+		pages[i] = altvm_fault_new_page();
+		if (!pages[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Populate from *addr on as far as one batch goes. */
+static int populate_some(struct altvm_space *space, unsigned long *addr,
+			 unsigned long end)
+{
+	struct page *pages[POPULATE_BATCH] = {};
+	struct altvm_area area;
+	unsigned long nr;
+	int ret;
+
+	ret = altvm_tree_wait(space, *addr);
+	if (ret)
+		return ret;
+	if (!altvm_tree_next(space, *addr, *addr + PAGE_SIZE, &area))
+		return -ENOMEM;
+	if (area.attr & ALTVM_ATTR_BUSY)
+		return 0;
+	if (!(area.attr & VM_ACCESS_FLAGS))
+		return -EFAULT;
+
+	end = min3(end, area.end, ALIGN(*addr + 1, PMD_SIZE));
+	nr = min_t(unsigned long, (end - *addr) >> PAGE_SHIFT, POPULATE_BATCH);
+	end = *addr + (nr << PAGE_SHIFT);
+	ret = area.attr & VM_WRITE ? populate_alloc(pages, nr) : 0;
+	if (!ret)
+		ret = populate_batch(space, *addr, end, area.attr, pages);
+	for (unsigned long i = 0; i < nr; i++)
+		if (pages[i])
+			put_page(pages[i]);
+	if (!ret)
+		*addr = end;
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+/**
+ * altvm_fault_populate() - fault a range in, as mm_populate() does
+ * @space: entered
+ * @start: page-aligned
+ * @end: exclusive
+ *
+ * Writable areas get pages, others the zero page where they have none.
+ *
+ * Context: no lock held.
+ * Return: 0; -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE;
+ * -EINTR if killed.  What was populated before stays.
+ */
+int altvm_fault_populate(struct altvm_space *space, unsigned long start,
+			 unsigned long end)
+{
+	while (start < end) {
+		int ret = populate_some(space, &start, end);
+
+		if (ret)
+			return ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Resource limits: what is mapped through altvm counts like what is mapped
+ * through the kernel, and the window itself does not count.
+ *
+ * Locks: altvm_space.lock for the space's own counts; those of the mm are
+ * atomic, for several windows share them.
+ */
+#include <linux/sched/signal.h>
+
+#include "limits.h"
+
+static bool over(unsigned long pages, unsigned int limit)
+{
+	return pages > rlimit(limit) >> PAGE_SHIFT;
+}
+
+static void charge(struct altvm_space *space, long total, long data)
+{
+	lockdep_assert_held(&space->lock);
+	space->nr_total += total;
+	space->nr_data += data;
+	atomic_long_add(total, &space->amm->total);
+	atomic_long_add(data, &space->amm->data);
+}
+
+static bool over_as(struct altvm_space *space)
+{
+	struct altvm_mm *amm = space->amm;
+
+	return over(READ_ONCE(space->mm->total_vm) -
+		    atomic_long_read(&amm->window) +
+		    atomic_long_read(&amm->total), RLIMIT_AS);
+}
+
+static bool over_data(struct altvm_space *space)
+{
+	return over(READ_ONCE(space->mm->data_vm) +
+		    atomic_long_read(&space->amm->data), RLIMIT_DATA);
+}
+
+/**
+ * altvm_limits_charge() - count a new mapping
+ * @space: locked
+ * @total: pages that are mapped additionally; may be negative
+ * @data: the same for private writable pages; RLIMIT_DATA matters if it grows
+ *
+ * As may_expand_vm() in mm/.
+ *
+ * Return: 0, or -ENOMEM if RLIMIT_AS or RLIMIT_DATA forbids it, and nothing has
+ * been counted.
+ */
+int altvm_limits_charge(struct altvm_space *space, long total, long data)
+{
+	charge(space, total, data);
+	if (!over_as(space) && (data <= 0 || !over_data(space)))
+		return 0;
+	charge(space, -total, -data);
+	return -ENOMEM;
+}
+
+/**
+ * altvm_limits_charge_data() - count a change of protection
+ * @space: locked
+ * @data: private pages that become writable; negative if they cease to be
+ *
+ * Return: 0, or -ENOMEM if RLIMIT_DATA forbids it, and nothing has been counted.
+ */
+int altvm_limits_charge_data(struct altvm_space *space, long data)
+{
+	charge(space, 0, data);
+	if (data <= 0 || !over_data(space))
+		return 0;
+	charge(space, 0, -data);
+	return -ENOMEM;
+}
+
+/**
+ * altvm_limits_uncharge() - count what is mapped no more
+ * @space: locked
+ * @total: pages
+ * @data: those of them that were private and writable
+ */
+void altvm_limits_uncharge(struct altvm_space *space, unsigned long total,
+			   unsigned long data)
+{
+	charge(space, -total, -data);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ALTVM_LIMITS_H
+#define ALTVM_LIMITS_H
+
+#include "space.h"
+
+int altvm_limits_charge(struct altvm_space *space, long total, long data);
+int altvm_limits_charge_data(struct altvm_space *space, long data);
+void altvm_limits_uncharge(struct altvm_space *space, unsigned long total,
+			   unsigned long data);
+
+#endif /* ALTVM_LIMITS_H */

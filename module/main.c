@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * altvm: a second virtual-memory system for a process.
+ *
+ * Loading and unloading.  An open file pins the module, and a window pins its
+ * file, so when altvm_exit() runs nobody uses anything any more.
+ */
+#include <linux/module.h>
+
+#include "dev.h"
+#include "space.h"
+#include "store.h"
+
+static int __init altvm_init(void)
+{
+	int ret;
+
+	ret = altvm_space_init();
+	if (ret)
+		return ret;
+	ret = altvm_store_module_init();
+	if (ret)
+		goto err_space;
+	ret = altvm_dev_init();
+	if (ret)
+		goto err_store;
+	return 0;
+
+err_store:
+	altvm_store_module_exit();
+err_space:
+	altvm_space_exit();
+	return ret;
+}
+
+static void __exit altvm_exit(void)
+{
+	altvm_dev_exit();
+	/* Waits for what is freed by RCU, spaces among it. */
+	altvm_space_exit();
+	altvm_store_module_exit();
+}
+
+module_init(altvm_init);
+module_exit(altvm_exit);
+
+MODULE_DESCRIPTION("A second virtual-memory system for a process");
+MODULE_AUTHOR("The altvm developers");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mmap and munmap.
+ *
+ * Both change the tree under altvm_space.lock and do what takes time without it:
+ * populating, and taking pages away from a range that is busy (see tree.c).
+ *
+ * Taking away: 1. the range is busy, so no fault can validate in it any more;
+ * 2. each leaf is locked in turn, which waits for the faults that validated
+ * before, and stripped; 3. one zap removes all PTEs, flushes, and frees; 4. the
+ * range is a hole, or the new area.
+ */
+#include <linux/file.h>
+#include <linux/mman.h>
+#include <linux/personality.h>
+#include <linux/sched/mm.h>
+
+#include "fault.h"
+#include "limits.h"
+#include "map.h"
+#include "pte.h"
+#include "store.h"
+#include "tree.h"
+
+/* Where MAP_32BIT maps, as in arch/x86. */
+#define LOW_START	0x40000000UL
+#define LOW_END		0x80000000UL
+
+/* Pages mapped in a range, and how many of them count as data. */
+struct count {
+	unsigned long total, data;
+};
+
+static struct count count_range(struct altvm_space *space, unsigned long start,
+				unsigned long end)
+{
+	struct count count = {};
+	struct altvm_area area;
+
+	altvm_for_each_area(space, &area, start, end) {
+		altvm_area_clip(&area, start, end);
+		count.total += altvm_area_pages(&area);
+		if (altvm_attr_is_data(area.attr))
+			count.data += altvm_area_pages(&area);
+	}
+	return count;
+}
+
+/* Step 2.  Return: how many entries there were. */
+static unsigned long strip_leaves(struct altvm_space *space, unsigned long start,
+				  unsigned long end)
+{
+	unsigned long lo, hi, stripped = 0;
+	struct altvm_leaf *leaf;
+
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		stripped += altvm_leaf_strip(leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+		cond_resched();
+	}
+	return stripped;
+}
+
+/* Steps 2 and 3.  The range is busy. */
+static void take_pages(struct altvm_space *space, unsigned long start,
+		       unsigned long end)
+{
+	if (strip_leaves(space, start, end))
+		altvm_pte_zap(space, start, end);
+}
+
+/* Free what leaves in the hole around [start, end) do not need any more. */
+static void trim_leaves(struct altvm_space *space, unsigned long start,
+			unsigned long end)
+{
+	unsigned long lo, hi, floor = space->start, ceiling = space->end;
+	struct altvm_leaf *leaf;
+	struct altvm_area area;
+
+	if (altvm_tree_prev(space, start, &area))
+		floor = area.end;
+	if (altvm_tree_next(space, end, space->limit, &area))
+		ceiling = area.start;
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		if (READ_ONCE(leaf->nr) || ALIGN_DOWN(lo, PMD_SIZE) < floor ||
+		    ALIGN(hi, PMD_SIZE) > ceiling)
+			continue;
+		mutex_lock(&leaf->lock);
+		altvm_leaf_trim(leaf);
+		mutex_unlock(&leaf->lock);
+	}
+}
+
+/* Is there no page in the range, as far as one can tell without much work? */
+static bool looks_untouched(struct altvm_space *space, unsigned long start,
+			    unsigned long end)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+	bool empty;
+
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		if (!READ_ONCE(leaf->nr))
+			continue;
+		if (lo != start || hi != end)
+			return false;
+		mutex_lock(&leaf->lock);
+		empty = altvm_leaf_is_empty(leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+		return empty;
+	}
+	return true;
+}
+
+/*
+ * Make [start, end) a hole at once.  Return: 1 if no page was there, so that all
+ * is done; 0 if a fault was faster, and the range is busy; -ENOMEM.
+ */
+static int unmap_untouched(struct altvm_space *space, unsigned long start,
+			   unsigned long end)
+{
+	if (altvm_tree_erase(space, start, end, GFP_KERNEL))
+		return -ENOMEM;
+	/* A fault makes the leaf, locks it, then reads the tree. */
+	smp_mb();
+	if (!strip_leaves(space, start, end))
+		return 1;
+	altvm_tree_claim(space, start, end, GFP_KERNEL | __GFP_NOFAIL);
+	/* Stripped already, so that take_pages() will not know. */
+	altvm_pte_zap(space, start, end);
+	return 0;
+}
+
+/* The space is locked, also on return, but not all the time. */
+static int unmap_locked(struct altvm_space *space, unsigned long start,
+			unsigned long end)
+{
+	struct count count;
+	int ret;
+
+	ret = altvm_tree_wait_locked(space, start, end);
+	if (ret)
+		return ret;
+	count = count_range(space, start, end);
+	if (!count.total)
+		return 0;
+
+	if (looks_untouched(space, start, end))
+		ret = unmap_untouched(space, start, end);
+	else
+		ret = altvm_tree_claim(space, start, end, GFP_KERNEL);
+	if (ret < 0)
+		return ret;
+	altvm_limits_uncharge(space, count.total, count.data);
+	if (ret > 0)
+		return 0;
+
+	mutex_unlock(&space->lock);
+	take_pages(space, start, end);
+	mutex_lock(&space->lock);
+	altvm_tree_erase(space, start, end, GFP_KERNEL | __GFP_NOFAIL);
+	altvm_tree_release(space);
+	return 0;
+}
+
+/**
+ * altvm_map_munmap() - ALTVM_MUNMAP
+ * @ctx: the file's
+ * @cmd: the arguments
+ *
+ * Semantics: munmap(2), do_vmi_munmap() in mm/.
+ *
+ * Return: 0, -EINVAL, -ENOMEM, -EINTR, -ENXIO.
+ */
+int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
+{
+	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
+	struct altvm_space *space;
+	int ret = -EINVAL;
+
+	if (offset_in_page(start) || !len)
+		return -EINVAL;
+	space = altvm_space_enter(ctx);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+
+	if (altvm_range_ok(space, start, len)) {
+		mutex_lock(&space->lock);
+		ret = unmap_locked(space, start, start + len);
+		altvm_tree_validate(space);
+		mutex_unlock(&space->lock);
+		if (!ret)
+			trim_leaves(space, start, start + len);
+	}
+	altvm_space_leave(space);
+	return ret;
+}
+
+/* What mmap is asked for, once it has been checked. */
+struct map_request {
+	unsigned long addr, len, attr;
+	u32 flags;
+};
+
+static int map_check_type(const struct altvm_mmap *cmd)
+{
+	struct fd f;
+
+	if (!(cmd->flags & MAP_ANONYMOUS)) {
+		f = fdget(cmd->fd);
+		if (!fd_file(f))
+			return -EBADF;
+		fdput(f);
+		return -EOPNOTSUPP;
+	}
+	switch (cmd->flags & MAP_TYPE) {
+	case MAP_PRIVATE:
+		break;
+	case MAP_SHARED:
+	case MAP_DROPPABLE:
+		return -EOPNOTSUPP;
+	default:
+		return -EINVAL;
+	}
+	if (cmd->flags & (MAP_HUGETLB | MAP_GROWSDOWN | MAP_LOCKED))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* All that can be told without the space, in the order of ksys_mmap_pgoff(). */
+static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
+{
+	if (offset_in_page(cmd->offset) || !cmd->length)
+		return -EINVAL;
+	req->len = PAGE_ALIGN(cmd->length);
+	if (!req->len)
+		return -ENOMEM;
+	if (cmd->offset + req->len < cmd->offset)
+		return -EOVERFLOW;
+
+	req->flags = cmd->flags;
+	if (req->flags & MAP_FIXED_NOREPLACE)
+		req->flags |= MAP_FIXED;
+	req->addr = cmd->addr;
+	if (!(req->flags & MAP_FIXED))
+		req->addr &= PAGE_MASK;
+	else if (offset_in_page(req->addr))
+		return -EINVAL;
+
+	req->attr = cmd->prot & VM_ACCESS_FLAGS;
+	if (req->attr & VM_READ && current->personality & READ_IMPLIES_EXEC)
+		req->attr |= VM_EXEC;
+	if (req->flags & MAP_NORESERVE)
+		req->attr |= VM_NORESERVE;
+	if (req->flags & MAP_STACK)
+		req->attr |= VM_NOHUGEPAGE;
+	return map_check_type(cmd);
+}
+
+static bool is_hole(struct altvm_space *space, unsigned long start,
+		    unsigned long end)
+{
+	struct altvm_area area;
+
+	return !altvm_tree_next(space, start, end, &area);
+}
+
+/* Find a place for a mapping without MAP_FIXED.  The space is locked. */
+static int map_find(struct altvm_space *space, struct map_request *req)
+{
+	unsigned long low = space->start, high = space->limit;
+	bool below = req->flags & MAP_32BIT;
+	int ret;
+
+	if (below) {
+		low = max(low, LOW_START);
+		high = min(high, LOW_END);
+	}
+	if (req->addr >= low && req->addr < high &&
+	    req->len <= high - req->addr &&
+	    is_hole(space, req->addr, req->addr + req->len))
+		return 0;
+
+	for (;;) {
+		ret = altvm_tree_gap(space, req->len, low, high, below,
+				     &req->addr);
+		if (!ret || !altvm_tree_is_busy(space, low, high))
+			return ret;
+		/* What is being unmapped counts as free. */
+		ret = altvm_tree_wait_locked(space, low, high);
+		if (ret)
+			return ret;
+	}
+}
+
+/* Check the place for a mapping with MAP_FIXED.  The space is locked. */
+static int map_fixed(struct altvm_space *space, struct map_request *req)
+{
+	int ret;
+
+	if (!altvm_range_ok(space, req->addr, req->len))
+		return -ENOMEM;
+	ret = altvm_tree_wait_locked(space, req->addr, req->addr + req->len);
+	if (ret)
+		return ret;
+	if (req->flags & MAP_FIXED_NOREPLACE &&
+	    !is_hole(space, req->addr, req->addr + req->len))
+		return -EEXIST;
+	return 0;
+}
+
+/* Replace what is there.  The space is locked, but not all the time. */
+static int map_over(struct altvm_space *space, struct map_request *req)
+{
+	unsigned long end = req->addr + req->len;
+	int ret;
+
+	ret = altvm_tree_claim(space, req->addr, end, GFP_KERNEL);
+	if (ret)
+		return ret;
+	mutex_unlock(&space->lock);
+	take_pages(space, req->addr, end);
+	mutex_lock(&space->lock);
+	altvm_tree_store(space, req->addr, end, req->attr,
+			 GFP_KERNEL | __GFP_NOFAIL);
+	altvm_tree_release(space);
+	return 0;
+}
+
+static int map_locked(struct altvm_space *space, struct map_request *req)
+{
+	unsigned long pages = req->len >> PAGE_SHIFT;
+	bool data = altvm_attr_is_data(req->attr);
+	struct count old = {};
+	int ret;
+
+	if (req->flags & MAP_FIXED)
+		ret = map_fixed(space, req);
+	else
+		ret = map_find(space, req);
+	if (ret)
+		return ret;
+	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
+	    map_deny_write_exec(req->attr, req->attr))
+		return -EACCES;
+
+	if (req->flags & MAP_FIXED)
+		old = count_range(space, req->addr, req->addr + req->len);
+	ret = altvm_limits_charge(space, pages - old.total,
+				  (data ? pages : 0) - old.data);
+	if (ret)
+		return ret;
+	if (old.total)
+		ret = map_over(space, req);
+	else
+		ret = altvm_tree_store(space, req->addr, req->addr + req->len,
+				       req->attr, GFP_KERNEL);
+	if (ret)
+		altvm_limits_uncharge(space, pages - old.total,
+				      (data ? pages : 0) - old.data);
+	return ret;
+}
+
+/**
+ * altvm_map_mmap() - ALTVM_MMAP
+ * @ctx: the file's
+ * @cmd: the arguments; @out_addr is set on success
+ *
+ * Semantics: mmap(2), do_mmap() in mm/.
+ *
+ * Return: 0, -EINVAL, -ENOMEM, -EEXIST, -EACCES, -EOVERFLOW, -EBADF,
+ * -EOPNOTSUPP, -EINTR, -ENXIO.
+ */
+int altvm_map_mmap(struct altvm_ctx *ctx, struct altvm_mmap *cmd)
+{
+	struct altvm_space *space;
+	struct map_request req;
+	int ret;
+
+	ret = map_check(cmd, &req);
+	if (ret)
+		return ret;
+	space = altvm_space_enter(ctx);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+
+	mutex_lock(&space->lock);
+	ret = map_locked(space, &req);
+	altvm_tree_validate(space);
+	mutex_unlock(&space->lock);
+	if (!ret) {
+		cmd->out_addr = req.addr;
+		/* As natively, what cannot be populated is left to faults. */
+		if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+			altvm_fault_populate(space, req.addr,
+					     req.addr + req.len);
+	}
+	altvm_space_leave(space);
+	return ret;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mprotect: first the tree, under altvm_space.lock, then the PTEs, leaf by leaf,
+ * without it.
+ *
+ * The second step gives each PTE the rights that the tree grants at that time,
+ * read with the leaf locked, and not those that this call asked for: another
+ * call may have been faster.  So whatever the order in which calls reach a
+ * leaf, its PTEs end up as the last change of the tree wants them.
+ *
+ * What it costs in TLB flushes: none where rights are only added; one for the
+ * whole call where they are taken away.
+ */
+#include <linux/mman.h>
+#include <linux/personality.h>
+
+#include "limits.h"
+#include "map.h"
+#include "protect.h"
+#include "pte.h"
+#include "store.h"
+#include "tree.h"
+
+/* Up to so many pages it is cheaper to map anew than to flush everything. */
+#define REMAP_MAX	16
+
+/**
+ * struct change - what the first step has done, for the second
+ * @start: of the range in which something changed
+ * @end: exclusive
+ * @none: an area was PROT_NONE and is no more: its pages have no PTEs
+ * @narrow: some right was taken away
+ */
+struct change {
+	unsigned long start, end;
+	bool none, narrow;
+};
+
+/* One area, clipped to the range.  The space is locked. */
+static int protect_area(struct altvm_space *space, const struct altvm_area *area,
+			unsigned long prot, struct change *change)
+{
+	unsigned long attr = (area->attr & ~VM_ACCESS_FLAGS) | prot;
+	long data = altvm_area_pages(area) * (altvm_attr_is_data(attr) -
+					      altvm_attr_is_data(area->attr));
+	int ret;
+
+	if (prot & ~space->prot || map_deny_write_exec(area->attr, attr))
+		return -EACCES;
+	if (attr == area->attr)
+		return 0;
+	ret = altvm_limits_charge_data(space, data);
+	if (ret)
+		return ret;
+	ret = altvm_tree_store(space, area->start, area->end, attr, GFP_KERNEL);
+	if (ret) {
+		altvm_limits_charge_data(space, -data);
+		return ret;
+	}
+
+	if (change->start == change->end)
+		change->start = area->start;
+	change->end = area->end;
+	change->none |= !(area->attr & VM_ACCESS_FLAGS);
+	change->narrow |= area->attr & ~attr & VM_ACCESS_FLAGS;
+	return 0;
+}
+
+/* As do_mprotect_pkey(): stops at the first hole or error. */
+static int protect_locked(struct altvm_space *space, unsigned long start,
+			  unsigned long end, unsigned int prot,
+			  struct change *change)
+{
+	unsigned long rights = prot & VM_ACCESS_FLAGS;
+	struct altvm_area area;
+	int ret;
+
+	if (rights & VM_READ && current->personality & READ_IMPLIES_EXEC)
+		rights |= VM_EXEC;
+	ret = altvm_tree_wait_locked(space, start, end);
+	if (ret)
+		return ret;
+	if (!altvm_tree_next(space, start, end, &area))
+		return -ENOMEM;
+	if (prot & PROT_GROWSDOWN)
+		return -EINVAL;
+	if (area.start > start)
+		return -ENOMEM;
+	if (prot & PROT_GROWSUP)
+		return -EINVAL;
+
+	while (start < end) {
+		if (!altvm_tree_next(space, start, end, &area) ||
+		    area.start > start)
+			return -ENOMEM;
+		altvm_area_clip(&area, start, end);
+		ret = protect_area(space, &area, rights, change);
+		if (ret)
+			return ret;
+		start = area.end;
+	}
+	return 0;
+}
+
+/*
+ * Make the PTEs of [start, end), part of a leaf, agree with the tree.  The leaf
+ * is locked.
+ */
+static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+		      unsigned long start, unsigned long end,
+		      const struct change *change, bool flush)
+{
+	struct altvm_area area;
+
+	if (!leaf->nr)
+		return;
+	altvm_for_each_area(space, &area, start, end) {
+		altvm_area_clip(&area, start, end);
+		if (area.attr & ALTVM_ATTR_BUSY)
+			continue;
+		if (!(area.attr & VM_ACCESS_FLAGS) ||
+		    (change->narrow && !flush))
+			altvm_pte_zap(space, area.start, area.end);
+		else
+			altvm_pte_protect(space, area.start, area.end,
+					  area.attr);
+		if (area.attr & VM_ACCESS_FLAGS &&
+		    (change->none || (change->narrow && !flush)))
+			altvm_pte_insert_leaf(space, leaf, area.start, area.end,
+					      area.attr);
+	}
+}
+
+static void sync_range(struct altvm_space *space, const struct change *change)
+{
+	bool flush = change->narrow &&
+		     (change->end - change->start) >> PAGE_SHIFT > REMAP_MAX &&
+		     altvm_pte_can_flush(space);
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+
+	/* A fault makes the leaf, locks it, then reads the tree. */
+	smp_mb();
+	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		sync_leaf(space, leaf, lo, hi, change, flush);
+		mutex_unlock(&leaf->lock);
+		cond_resched();
+	}
+	if (flush)
+		altvm_pte_flush(space);
+}
+
+/* Taking all rights away: nobody can add PTEs, so one zap does it. */
+static void sync_none(struct altvm_space *space, const struct change *change)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+	bool zap = false;
+
+	smp_mb();
+	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
+		/* Wait for faults that read the tree before. */
+		mutex_lock(&leaf->lock);
+		zap |= leaf->nr;
+		mutex_unlock(&leaf->lock);
+	}
+	if (zap)
+		altvm_pte_zap(space, change->start, change->end);
+}
+
+/**
+ * altvm_protect_mprotect() - ALTVM_MPROTECT
+ * @ctx: the file's
+ * @cmd: the arguments
+ *
+ * Semantics: mprotect(2), do_mprotect_pkey() in mm/.
+ *
+ * Return: 0, -EINVAL, -ENOMEM, -EACCES, -EINTR, -ENXIO.
+ */
+int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
+{
+	const unsigned int grows = PROT_GROWSDOWN | PROT_GROWSUP;
+	unsigned long start = cmd->addr, end = start + PAGE_ALIGN(cmd->length);
+	struct altvm_space *space;
+	struct change change = {};
+	int ret;
+
+	if ((cmd->prot & grows) == grows || offset_in_page(start))
+		return -EINVAL;
+	if (!cmd->length)
+		return 0;
+	if (end <= start)
+		return -ENOMEM;
+	if (cmd->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM | grows))
+		return -EINVAL;
+
+	space = altvm_space_enter(ctx);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = -ENOMEM;
+	if (start >= space->start && start < space->limit) {
+		/* Beyond the window is a hole. */
+		mutex_lock(&space->lock);
+		ret = protect_locked(space, start, end, cmd->prot, &change);
+		altvm_tree_validate(space);
+		mutex_unlock(&space->lock);
+		if (!(cmd->prot & VM_ACCESS_FLAGS))
+			sync_none(space, &change);
+		else
+			sync_range(space, &change);
+	}
+	altvm_space_leave(space);
+	return ret;
+}

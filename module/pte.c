@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page-table entries: the only file that installs, changes or removes them.
+ *
+ * The kernel's helpers do the work: vm_insert_page(s) takes the references and
+ * keeps rmap and RSS right, zap_vma_ptes undoes that, flushes the TLBs and only
+ * then frees.  Both take a VMA: its bounds, flags, and protection.  For private
+ * memory nothing else of it is looked at, and no rmap walk ever finds it, so
+ * every space has eight of them, one for each protection, each as large as the
+ * window.  They are constant, so a PTE can never get the protection of an area
+ * that is being changed at this moment, and an area needs none of its own.
+ *
+ * Changes in place go through apply_to_page_range, under the page-table lock.
+ *  - More rights: no flush is needed.
+ *  - Fewer rights: every CPU must have forgotten the old ones before the caller
+ *    tells anybody.  No kernel exports a flush.  So altvm_pte_flush() makes the
+ *    kernel flush: it puts two zero pages in the corner, the last 16 MiB of the
+ *    window, where no area can be, farther apart than the kernel is willing to
+ *    flush page by page, and zaps them.  What is flushed then is the whole mm.
+ *    A full flush is worth it for many pages; for a few, or in a window without
+ *    a corner, callers zap and insert anew instead.
+ * PAGE_NONE is never used: the core takes such a PTE in an accessible window
+ * for a NUMA hint and makes it accessible.  PROT_NONE is no PTE.
+ *
+ * Locks: altvm_leaf.lock of the leaf concerned, so that the PTEs agree with the
+ * store and the tree, except where nobody else can be interested: in a range
+ * that is busy, and in the corner.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+#include "compat.h"
+#include "pte.h"
+#include "tree.h"
+
+/* The first corner PTE is the last of a table, the second the first of one. */
+#define CORNER_FIRST	(PMD_SIZE - PAGE_SIZE)
+#define CORNER_LAST	(ALTVM_CORNER_SIZE - PMD_SIZE)
+
+/**
+ * altvm_pte_init() - make the VMAs that the kernel's helpers are given
+ * @space: being made, zeroed
+ * @file: the window's, which outlives the space
+ *
+ * VM_MIXEDMAP lets vm_insert_page work without mmap_lock, VM_PFNMAP makes
+ * zap_vma_ptes act.  VM_RAND_READ spares the zap from marking pages accessed
+ * that are on no LRU list.
+ */
+void altvm_pte_init(struct altvm_space *space, struct file *file)
+{
+	for (unsigned long prot = 0; prot < ALTVM_NR_PROTS; prot++) {
+		struct vm_area_struct *vma = &space->vma[prot];
+
+		vma->vm_mm = space->mm;
+		vma->vm_start = space->start;
+		vma->vm_end = space->end;
+		vma->vm_page_prot = vm_get_page_prot(VM_SHARED | prot);
+		vma->vm_ops = &altvm_vm_ops;
+		vma->vm_file = file;
+		vm_flags_init(vma, prot | VM_MIXEDMAP | VM_PFNMAP |
+				   VM_DONTEXPAND | VM_NOHUGEPAGE | VM_RAND_READ);
+		INIT_LIST_HEAD(&vma->anon_vma_chain);
+#ifdef CONFIG_PER_VMA_LOCK
+		vma->detached = true;
+		vma->vm_lock_seq = -1;
+#endif
+	}
+}
+
+static struct vm_area_struct *pte_vma(struct altvm_space *space,
+				      unsigned long attr)
+{
+	BUILD_BUG_ON(VM_ACCESS_FLAGS != ALTVM_NR_PROTS - 1);
+	return &space->vma[attr & VM_ACCESS_FLAGS];
+}
+
+static int pte_set_zero(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_area_struct *vma = data;
+
+	if (pte_none(ptep_get(pte)))
+		set_pte_at(vma->vm_mm, addr, pte,
+			   pte_mkspecial(pfn_pte(page_to_pfn(ZERO_PAGE(0)),
+						 vma->vm_page_prot)));
+	return 0;
+}
+
+/* Special, so that it counts nowhere and takes no reference. */
+static int pte_insert_zero(struct altvm_space *space, unsigned long addr,
+			   unsigned long attr)
+{
+	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_set_zero,
+				   pte_vma(space, attr & ~VM_WRITE));
+}
+
+/**
+ * altvm_pte_insert() - map one page
+ * @space: entered, or in a fault on its window
+ * @addr: page-aligned
+ * @page: as stored; the zero page is mapped read-only
+ * @attr: of the area
+ *
+ * Context: leaf locked.
+ * Return: 0; -EBUSY if there is a PTE already, which stays; -ENOMEM.
+ */
+int altvm_pte_insert(struct altvm_space *space, unsigned long addr,
+		     struct page *page, unsigned long attr)
+{
+	if (altvm_page_is_zero(page))
+		return pte_insert_zero(space, addr, attr);
+	return vm_insert_page(pte_vma(space, attr), addr, page);
+}
+
+/* How many real pages there are from @addr on, without a gap. */
+static unsigned long leaf_run(const struct altvm_leaf *leaf, unsigned long addr,
+			      unsigned long end)
+{
+	unsigned long nr = 0;
+
+	for (; addr < end; addr += PAGE_SIZE, nr++) {
+		struct page *page = altvm_leaf_page(leaf, addr);
+
+		if (!page || altvm_page_is_zero(page))
+			break;
+	}
+	return nr;
+}
+
+/**
+ * altvm_pte_insert_leaf() - map what a leaf has for a range
+ * @space: entered
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ * @attr: of the area that the range is in
+ *
+ * PTEs that are there already stay as they are.
+ *
+ * Return: 0 or -ENOMEM; a fault maps what is missing then.
+ */
+int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+			  unsigned long start, unsigned long end,
+			  unsigned long attr)
+{
+	struct vm_area_struct *vma = pte_vma(space, attr);
+	unsigned long addr = start;
+	int ret = 0;
+
+	while (leaf->nr && addr < end) {
+		unsigned long nr = leaf_run(leaf, addr, end), left = nr;
+		struct page *page;
+
+		if (nr) {
+			ret = vm_insert_pages(vma, addr,
+					      &leaf->pages[pte_index(addr)],
+					      &left);
+			addr += (nr - left) << PAGE_SHIFT;
+			if (!ret)
+				continue;
+		} else {
+			page = altvm_leaf_page(leaf, addr);
+			ret = page ? pte_insert_zero(space, addr, attr) : 0;
+		}
+		if (ret && ret != -EBUSY)
+			return ret;
+		addr += PAGE_SIZE;
+	}
+	return 0;
+}
+
+/* pte_modify() would do, but wants a symbol that is not exported. */
+static pte_t pte_with_prot(pte_t pte, pgprotval_t prot)
+{
+	if (prot & _PAGE_RW)
+		pte = pte_clear_saveddirty(pte_mkwrite_novma(pte));
+	else
+		pte = pte_wrprotect(pte);
+	if (prot & _PAGE_NX & __supported_pte_mask)
+		return pte_set_flags(pte, _PAGE_NX);
+	return pte_mkexec(pte);
+}
+
+static int pte_change(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_area_struct *vma = data;
+	pte_t old = ptep_get(pte);
+	pgprotval_t prot = pgprot_val(vma->vm_page_prot);
+
+	if (!pte_present(old))
+		return 0;
+	/* The zero page. */
+	if (pte_special(old))
+		prot &= ~_PAGE_RW;
+	/* Clear first: the CPU may be setting the dirty bit. */
+	old = ptep_get_and_clear(vma->vm_mm, addr, pte);
+	set_pte_at(vma->vm_mm, addr, pte, pte_with_prot(old, prot));
+	return 0;
+}
+
+/**
+ * altvm_pte_protect() - change the protection of PTEs in place
+ * @space: entered, or in a fault on its window
+ * @start: page-aligned
+ * @end: exclusive, in the same 2 MiB
+ * @attr: with the new protection, not PROT_NONE
+ *
+ * Does not flush: where rights are taken away, altvm_pte_flush() must follow
+ * before the call returns to its user.
+ *
+ * Context: leaf locked.
+ */
+void altvm_pte_protect(struct altvm_space *space, unsigned long start,
+		       unsigned long end, unsigned long attr)
+{
+	/* It fails only where it would have to make a page table. */
+	apply_to_existing_page_range(space->mm, start, end - start, pte_change,
+				     pte_vma(space, attr));
+}
+
+/**
+ * altvm_pte_zap() - remove the PTEs of a range and flush the TLBs
+ * @space: entered, or in a fault on its window
+ * @start: page-aligned
+ * @end: exclusive
+ *
+ * Pages that only the PTEs held are freed after the flush.
+ *
+ * Context: leaf locked, or the range is busy.
+ */
+void altvm_pte_zap(struct altvm_space *space, unsigned long start,
+		   unsigned long end)
+{
+	zap_vma_ptes(&space->vma[0], start, end - start);
+}
+
+static unsigned long corner(const struct altvm_space *space)
+{
+	return ALIGN(space->limit, PMD_SIZE);
+}
+
+static int pte_ignore(pte_t *pte, unsigned long addr, void *data)
+{
+	return 0;
+}
+
+/* Make sure that @addr has a page table. */
+static int pte_populate(struct altvm_space *space, unsigned long addr)
+{
+	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_ignore, NULL);
+}
+
+/**
+ * altvm_pte_can_flush() - prepare for altvm_pte_flush()
+ * @space: entered
+ *
+ * Return: false if this window has no corner, or there is no memory for the
+ * corner's page tables.
+ */
+bool altvm_pte_can_flush(struct altvm_space *space)
+{
+	if (READ_ONCE(space->corner_ready))
+		return true;
+	if (space->limit == space->end ||
+	    pte_populate(space, corner(space) + CORNER_FIRST) ||
+	    pte_populate(space, corner(space) + CORNER_LAST))
+		return false;
+	WRITE_ONCE(space->corner_ready, true);
+	return true;
+}
+
+/**
+ * altvm_pte_flush() - flush the whole mm from every CPU's TLB
+ * @space: entered, altvm_pte_can_flush() said yes
+ *
+ * Whoever had to wait while somebody else's flush began and ended needs none
+ * of his own.
+ *
+ * Context: takes altvm_space.flush_lock.
+ */
+void altvm_pte_flush(struct altvm_space *space)
+{
+	unsigned long first = corner(space) + CORNER_FIRST;
+	unsigned long last = corner(space) + CORNER_LAST;
+	unsigned long gen = READ_ONCE(space->flush_gen);
+
+	mutex_lock(&space->flush_lock);
+	if (space->flush_gen - gen < 2) {
+		WRITE_ONCE(space->flush_gen, space->flush_gen + 1);
+		pte_insert_zero(space, first, VM_READ);
+		pte_insert_zero(space, last, VM_READ);
+		altvm_pte_zap(space, first, last + PAGE_SIZE);
+	}
+	mutex_unlock(&space->flush_lock);
+}

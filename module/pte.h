@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ALTVM_PTE_H
+#define ALTVM_PTE_H
+
+#include "space.h"
+#include "store.h"
+
+void altvm_pte_init(struct altvm_space *space, struct file *file);
+
+int altvm_pte_insert(struct altvm_space *space, unsigned long addr,
+		     struct page *page, unsigned long attr);
+int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+			  unsigned long start, unsigned long end,
+			  unsigned long attr);
+void altvm_pte_protect(struct altvm_space *space, unsigned long start,
+		       unsigned long end, unsigned long attr);
+void altvm_pte_zap(struct altvm_space *space, unsigned long start,
+		   unsigned long end);
+bool altvm_pte_can_flush(struct altvm_space *space);
+void altvm_pte_flush(struct altvm_space *space);
+
+#endif /* ALTVM_PTE_H */

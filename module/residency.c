@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * mincore: which pages are resident.
+ *
+ * Nothing of the user's is touched while the space is entered, so the answer
+ * goes through a buffer, a part at a time.
+ */
+#include <linux/uaccess.h>
+
+#include "residency.h"
+#include "store.h"
+#include "tree.h"
+
+/* Fill @vec for [start, end), part of a leaf; the leaf is locked. */
+static void leaf_residency(const struct altvm_leaf *leaf, unsigned long start,
+			   unsigned long end, u8 *vec)
+{
+	for (; start < end; start += PAGE_SIZE)
+		*vec++ = altvm_leaf_page(leaf, start) != NULL;
+}
+
+/*
+ * Fill @vec from @start on, for one area and up to @nr pages.
+ * Return: how many pages, or -ENOMEM for a hole, -EINTR.
+ */
+static long residency(struct altvm_space *space, unsigned long start,
+		      unsigned long nr, u8 *vec)
+{
+	unsigned long lo, hi, end = start + (nr << PAGE_SHIFT);
+	struct altvm_leaf *leaf;
+	struct altvm_area area;
+	int ret;
+
+	if (start < space->start || start >= space->limit)
+		return -ENOMEM;
+	ret = altvm_tree_wait(space, start);
+	if (ret)
+		return ret;
+	if (!altvm_tree_next(space, start, start + PAGE_SIZE, &area))
+		return -ENOMEM;
+
+	end = min(end, area.end);
+	nr = (end - start) >> PAGE_SHIFT;
+	memset(vec, 0, nr);
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		leaf_residency(leaf, lo, hi, vec + ((lo - start) >> PAGE_SHIFT));
+		mutex_unlock(&leaf->lock);
+	}
+	return nr;
+}
+
+static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
+			    unsigned long nr, u8 *vec)
+{
+	struct altvm_space *space = altvm_space_enter(ctx);
+	long ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = residency(space, start, nr, vec);
+	altvm_space_leave(space);
+	return ret;
+}
+
+/**
+ * altvm_residency_mincore() - ALTVM_MINCORE
+ * @ctx: the file's
+ * @cmd: the arguments
+ *
+ * Semantics: mincore(2).  A page is resident if the store has it; the zero page,
+ * left by a read of untouched memory, counts, as it does natively.
+ *
+ * Return: 0, -EINVAL, -ENOMEM, -EFAULT, -EAGAIN, -EINTR, -ENXIO.
+ */
+int altvm_residency_mincore(struct altvm_ctx *ctx, struct altvm_mincore *cmd)
+{
+	unsigned long start = cmd->addr, nr;
+	u8 __user *vec = u64_to_user_ptr(cmd->vec);
+	long ret = 0;
+	u8 *buf;
+
+	if (offset_in_page(start))
+		return -EINVAL;
+	if (!access_ok((void __user *)start, cmd->length))
+		return -ENOMEM;
+	nr = DIV_ROUND_UP(cmd->length, PAGE_SIZE);
+	if (!access_ok(vec, nr))
+		return -EFAULT;
+	buf = (u8 *)__get_free_page(GFP_KERNEL_ACCOUNT);
+	if (!buf)
+		return -EAGAIN;
+
+	while (nr) {
+		ret = enter_residency(ctx, start, min(nr, PAGE_SIZE), buf);
+		if (ret < 0)
+			break;
+		if (copy_to_user(vec, buf, ret)) {
+			ret = -EFAULT;
+			break;
+		}
+		start += ret << PAGE_SHIFT;
+		vec += ret;
+		nr -= ret;
+		ret = 0;
+		cond_resched();
+	}
+	free_page((unsigned long)buf);
+	return ret;
+}

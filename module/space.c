@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Spaces: one window in one mm, from mmap(2) of /dev/altvm to its munmap.
+ *
+ *   struct file ── altvm_ctx ──┬── altvm_space ── mm A   (window in A)
+ *                              └── altvm_space ── mm B   (A's child, by fork)
+ *   mm A ── altvm_mm ──┬── altvm_space   (window of this file)
+ *                      └── altvm_space   (window of another open file)
+ *
+ * The window is the VMA that the kernel sees.  It pins the file, and with it
+ * the ctx.  The space lives exactly as long as the window: from ->mmap (or
+ * ->open in a forked child) to ->close.  Whoever finds a space through its
+ * ctx does so under RCU and enters it; from then on the space stays.
+ *
+ * Teardown.  The kernel frees the page tables below a VMA before it calls
+ * ->close, so by then nothing may touch them.  The mmu_notifier says when:
+ *  - munmap: at invalidate_range_start(MMU_NOTIFY_UNMAP) the space dies and the
+ *    calls inside it are waited for; new calls get ENXIO.  Faults need no wait:
+ *    whoever unmaps the window has write-locked it.
+ *  - exit: there can be no call and no fault any more.
+ * In ->close the PTEs are gone and the TLBs flushed, so that the store can let
+ * go of its pages.
+ *
+ * Calls are kept apart from teardown by a counter and not by a rwsem: a call
+ * that zaps enters the notifier's lockdep map with the space entered, teardown
+ * enters the space within that map.  There is no deadlock in it, for altvm's
+ * callback ignores the events of zaps, but lockdep could not know that.
+ *
+ * Lock order (the whole module; Documentation/locking.rst says more):
+ *
+ *   mmap_lock, per-VMA lock of the window
+ *     altvm_space entered (altvm_space_enter(); calls never take mmap_lock and
+ *     never touch user memory from here on)
+ *       altvm_space.lock
+ *         altvm_leaf.lock
+ *           page-table locks (inside the kernel's helpers)
+ *           xa_lock of altvm_space.leaves
+ *     altvm_ctx.lock, altvm_mm.lock (innermost; nothing is taken below them)
+ */
+#include <linux/file.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "fault.h"
+#include "pte.h"
+#include "space.h"
+#include "store.h"
+#include "tree.h"
+
+static struct kmem_cache *space_cache;
+
+static struct altvm_mm *to_altvm_mm(struct mmu_notifier *mn)
+{
+	return container_of(mn, struct altvm_mm, mn);
+}
+
+/* No call is inside the space, and none will be, when this returns. */
+static void space_kill(struct altvm_space *space)
+{
+	WRITE_ONCE(space->dead, true);
+	/* Pairs with the atomic in altvm_space_enter(). */
+	smp_mb();
+	wait_event(space->idle, !atomic_read(&space->users));
+}
+
+static int mn_invalidate_range_start(struct mmu_notifier *mn,
+				     const struct mmu_notifier_range *range)
+{
+	struct altvm_mm *amm = to_altvm_mm(mn);
+	struct altvm_space *space;
+
+	if (likely(range->event != MMU_NOTIFY_UNMAP))
+		return 0;
+
+	/*
+	 * mmap_lock is held for write: no window of this mm comes or goes.  A
+	 * window cannot be split, so a range that meets it covers it, unless
+	 * this is a munmap that may_split is going to refuse, in which case
+	 * nothing was sent.
+	 */
+	hlist_for_each_entry_rcu(space, &amm->spaces, in_mm, true)
+		if (range->start <= space->start && space->end <= range->end)
+			space_kill(space);
+	return 0;
+}
+
+static struct mmu_notifier *mn_alloc(struct mm_struct *mm)
+{
+	struct altvm_mm *amm = kzalloc(sizeof(*amm), GFP_KERNEL_ACCOUNT);
+
+	if (!amm)
+		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&amm->lock);
+	INIT_HLIST_HEAD(&amm->spaces);
+	return &amm->mn;
+}
+
+static void mn_free(struct mmu_notifier *mn)
+{
+	kfree(to_altvm_mm(mn));
+}
+
+static const struct mmu_notifier_ops altvm_mn_ops = {
+	.invalidate_range_start	= mn_invalidate_range_start,
+	.alloc_notifier		= mn_alloc,
+	.free_notifier		= mn_free,
+};
+
+static unsigned long space_pages(const struct altvm_space *space)
+{
+	return (space->end - space->start) >> PAGE_SHIFT;
+}
+
+/* Make the space known to its mm; mmap_lock is held for write. */
+static int space_attach(struct altvm_space *space)
+{
+	struct mmu_notifier *mn;
+	struct altvm_mm *amm;
+
+	mn = mmu_notifier_get_locked(&altvm_mn_ops, space->mm);
+	if (IS_ERR(mn))
+		return PTR_ERR(mn);
+
+	amm = to_altvm_mm(mn);
+	atomic_long_add(space_pages(space), &amm->window);
+	spin_lock(&amm->lock);
+	hlist_add_head_rcu(&space->in_mm, &amm->spaces);
+	spin_unlock(&amm->lock);
+	/* Pairs with altvm_space_enter(). */
+	smp_store_release(&space->amm, amm);
+	return 0;
+}
+
+static void space_detach(struct altvm_space *space)
+{
+	struct altvm_mm *amm = space->amm;
+
+	spin_lock(&amm->lock);
+	hlist_del_rcu(&space->in_mm);
+	spin_unlock(&amm->lock);
+	atomic_long_sub(space_pages(space), &amm->window);
+	atomic_long_sub(space->nr_total, &amm->total);
+	atomic_long_sub(space->nr_data, &amm->data);
+	mmu_notifier_put(&amm->mn);
+}
+
+static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
+				       struct vm_area_struct *window)
+{
+	struct altvm_space *space;
+
+	space = kmem_cache_zalloc(space_cache, GFP_KERNEL_ACCOUNT);
+	if (!space)
+		return NULL;
+
+	space->mm = window->vm_mm;
+	space->ctx = ctx;
+	space->start = window->vm_start;
+	space->end = window->vm_end;
+	space->limit = space->end;
+	if (space->end - space->start >= ALTVM_CORNER_MIN)
+		space->limit -= ALTVM_CORNER_SIZE;
+	space->prot = window->vm_flags & VM_ACCESS_FLAGS;
+	space->tgid = task_tgid_nr(current);
+	init_waitqueue_head(&space->idle);
+	mutex_init(&space->lock);
+	mutex_init(&space->flush_lock);
+	altvm_tree_init(space);
+	altvm_store_init(space);
+	altvm_pte_init(space, window->vm_file);
+	return space;
+}
+
+/* Make the space findable. */
+static void space_publish(struct altvm_space *space,
+			  struct vm_area_struct *window)
+{
+	struct altvm_ctx *ctx = space->ctx;
+
+	window->vm_private_data = space;
+	spin_lock(&ctx->lock);
+	hlist_add_head_rcu(&space->in_ctx, &ctx->spaces);
+	spin_unlock(&ctx->lock);
+}
+
+static void space_free(struct altvm_space *space)
+{
+	altvm_store_destroy(space);
+	altvm_tree_destroy(space);
+	kmem_cache_free(space_cache, space);
+}
+
+static void space_free_rcu(struct rcu_head *rcu)
+{
+	kmem_cache_free(space_cache,
+			container_of(rcu, struct altvm_space, rcu));
+}
+
+static struct altvm_space *space_find(struct altvm_ctx *ctx)
+{
+	struct altvm_space *space;
+
+	hlist_for_each_entry_rcu(space, &ctx->spaces, in_ctx)
+		if (space->mm == current->mm && !READ_ONCE(space->dead))
+			return space;
+	return NULL;
+}
+
+/**
+ * altvm_space_exists() - does this process have a window with this file?
+ * @ctx: the file's
+ *
+ * Context: mmap_lock of current->mm held for write, so that the answer stays.
+ */
+bool altvm_space_exists(struct altvm_ctx *ctx)
+{
+	bool exists;
+
+	rcu_read_lock();
+	exists = space_find(ctx);
+	rcu_read_unlock();
+	return exists;
+}
+
+/**
+ * altvm_space_mmap() - make a window
+ * @ctx: the file's
+ * @window: the VMA that is being made
+ *
+ * Context: mmap_lock held for write.
+ * Return: 0; -EBUSY if this process has a window with this file already;
+ * -ENOMEM.
+ */
+int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
+{
+	struct altvm_space *space;
+	int ret;
+
+	if (altvm_space_exists(ctx))
+		return -EBUSY;
+
+	space = space_alloc(ctx, window);
+	if (!space)
+		return -ENOMEM;
+	ret = space_attach(space);
+	if (ret) {
+		space_free(space);
+		return ret;
+	}
+
+	vm_flags_set(window, VM_MIXEDMAP | VM_DONTEXPAND | VM_NORESERVE |
+			     VM_DONTDUMP | VM_WIPEONFORK);
+	window->vm_ops = &altvm_vm_ops;
+	space_publish(space, window);
+	return 0;
+}
+
+/**
+ * altvm_space_vm_open() - vm_ops->open: a fork copies the window
+ * @window: the child's VMA
+ *
+ * The child gets a space of its own, an empty one.  Fork cannot be failed from
+ * here: without memory the child's window has no space, accesses to it raise
+ * SIGBUS and calls get ENXIO.  The notifier is left to the child's first call,
+ * for the child's mm is half built.
+ *
+ * Context: mmap_lock of both mms held for write.
+ */
+void altvm_space_vm_open(struct vm_area_struct *window)
+{
+	struct altvm_ctx *ctx = window->vm_file->private_data;
+	struct altvm_space *space = space_alloc(ctx, window);
+
+	/* The user may have cleared it, and then PTEs would be copied. */
+	vm_flags_set(window, VM_WIPEONFORK);
+	window->vm_private_data = NULL;
+	if (space)
+		space_publish(space, window);
+}
+
+/**
+ * altvm_space_vm_close() - vm_ops->close: the window is gone
+ * @window: the VMA
+ *
+ * Context: mmap_lock held for write, or exit.  The PTEs are gone and the TLBs
+ * flushed.
+ */
+void altvm_space_vm_close(struct vm_area_struct *window)
+{
+	struct altvm_space *space = altvm_space_of(window);
+
+	if (!space)
+		return;
+
+	space_kill(space);
+	spin_lock(&space->ctx->lock);
+	hlist_del_rcu(&space->in_ctx);
+	spin_unlock(&space->ctx->lock);
+	if (space->amm)
+		space_detach(space);
+	window->vm_private_data = NULL;
+
+	altvm_store_destroy(space);
+	altvm_tree_destroy(space);
+	call_rcu(&space->rcu, space_free_rcu);
+}
+
+/* A forked child's first call: its mm is whole now. */
+static int space_attach_child(struct altvm_ctx *ctx)
+{
+	struct altvm_space *space;
+	int ret = 0;
+
+	if (mmap_write_lock_killable(current->mm))
+		return -EINTR;
+	/* mmap_lock keeps the window, and so the space, in being. */
+	rcu_read_lock();
+	space = space_find(ctx);
+	rcu_read_unlock();
+	if (!space)
+		ret = -ENXIO;
+	else if (!space->amm)
+		ret = space_attach(space);
+	mmap_write_unlock(current->mm);
+	return ret;
+}
+
+/**
+ * altvm_space_enter() - begin a call on this process's window
+ * @ctx: the file's
+ *
+ * Until altvm_space_leave(), the window and its page tables stay.  Inside, no
+ * user memory may be touched and no mmap_lock taken: whoever unmaps the window
+ * holds mmap_lock and waits for the calls inside.
+ *
+ * Context: process context of the owner.
+ * Return: the space, or ERR_PTR: -ENXIO if this process has no window with this
+ * file, -EINTR if killed, -ENOMEM.
+ */
+struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx)
+{
+	struct altvm_space *space;
+	int ret;
+
+	for (;;) {
+		rcu_read_lock();
+		space = space_find(ctx);
+		if (!space) {
+			rcu_read_unlock();
+			return ERR_PTR(-ENXIO);
+		}
+		if (likely(smp_load_acquire(&space->amm))) {
+			atomic_inc(&space->users);
+			/* Pairs with space_kill(). */
+			smp_mb__after_atomic();
+			if (likely(!READ_ONCE(space->dead))) {
+				rcu_read_unlock();
+				return space;
+			}
+			altvm_space_leave(space);
+			rcu_read_unlock();
+			return ERR_PTR(-ENXIO);
+		}
+		rcu_read_unlock();
+
+		ret = space_attach_child(ctx);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+}
+
+/**
+ * altvm_space_leave() - end a call
+ * @space: as returned by altvm_space_enter(); may be freed from now on
+ */
+void altvm_space_leave(struct altvm_space *space)
+{
+	/* Whoever frees it has seen @users at 0, and waits for RCU after that. */
+	rcu_read_lock();
+	if (atomic_dec_and_test(&space->users) && READ_ONCE(space->dead))
+		wake_up_all(&space->idle);
+	rcu_read_unlock();
+}
+
+/**
+ * altvm_ctx_create() - for an open of /dev/altvm
+ *
+ * Return: NULL if there is no memory.
+ */
+struct altvm_ctx *altvm_ctx_create(void)
+{
+	struct altvm_ctx *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+
+	if (!ctx)
+		return NULL;
+	spin_lock_init(&ctx->lock);
+	INIT_HLIST_HEAD(&ctx->spaces);
+	init_waitqueue_head(&ctx->busy);
+	return ctx;
+}
+
+/**
+ * altvm_ctx_destroy() - for the last close of the file
+ * @ctx: no window is left, since each pins the file
+ */
+void altvm_ctx_destroy(struct altvm_ctx *ctx)
+{
+	WARN_ON_ONCE(!hlist_empty(&ctx->spaces));
+	kfree(ctx);
+}
+
+/** altvm_space_init() - when the module is loaded */
+int __init altvm_space_init(void)
+{
+	space_cache = KMEM_CACHE(altvm_space, SLAB_HWCACHE_ALIGN);
+	return space_cache ? 0 : -ENOMEM;
+}
+
+/** altvm_space_exit() - when the module goes: no file and no mm uses it */
+void altvm_space_exit(void)
+{
+	mmu_notifier_synchronize();
+	rcu_barrier();
+	kmem_cache_destroy(space_cache);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ALTVM_SPACE_H
+#define ALTVM_SPACE_H
+
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+/* Windows of at least CORNER_MIN keep their last CORNER_SIZE bytes, see pte.c. */
+#define ALTVM_CORNER_SIZE	(16UL << 20)
+#define ALTVM_CORNER_MIN	(1UL << 30)
+#define ALTVM_WINDOW_MAX	(64UL << 40)
+
+/* One for each combination of VM_READ, VM_WRITE and VM_EXEC. */
+#define ALTVM_NR_PROTS		8
+
+/**
+ * struct altvm_ctx - one open file of /dev/altvm
+ * @lock: protects writers of @spaces
+ * @spaces: the windows made with this file, one in each mm; read under RCU
+ * @busy: waited on by whoever meets a busy range, see tree.c; it is here and
+ *	not in the space because a file outlives all its spaces
+ */
+struct altvm_ctx {
+	spinlock_t lock;
+	struct hlist_head spaces;
+	wait_queue_head_t busy;
+};
+
+/**
+ * struct altvm_mm - what all windows in one mm share
+ * @mn: hears when a window is unmapped and when the mm exits; it is refcounted
+ *	by the kernel, one count for each space
+ * @total: pages mapped in all windows of this mm, for RLIMIT_AS
+ * @data: those of them that are private and writable, for RLIMIT_DATA
+ * @window: pages of all windows, which mm->total_vm counts and users do not
+ * @lock: protects writers of @spaces
+ * @spaces: the windows in this mm; read under RCU
+ */
+struct altvm_mm {
+	struct mmu_notifier mn;
+	atomic_long_t total;
+	atomic_long_t data;
+	atomic_long_t window;
+	spinlock_t lock;
+	struct hlist_head spaces;
+};
+
+/**
+ * struct altvm_space - one window in one mm
+ * @mm: whose window; not counted: the space never outlives its VMA
+ * @ctx: the file's; constant
+ * @start: the window, in bytes; constant
+ * @end: exclusive; constant
+ * @limit: the end of what areas may use; constant
+ * @prot: VM_READ, VM_WRITE, VM_EXEC that areas may have; constant
+ * @tgid: the owner's process ID, for the listing; constant
+ * @vma: one for each protection, to hand to the kernel's page-table helpers;
+ *	constant, see pte.c
+ * @users: calls that are inside the space, see altvm_space_enter()
+ * @dead: set once when the window goes; then nobody enters any more
+ * @idle: waited on until @users is 0
+ * @lock: protects changes of @tree, and @nr_total and @nr_data
+ * @tree: the areas, see tree.c; read under RCU
+ * @nr_total: pages mapped in this window
+ * @nr_data: those that are private and writable
+ * @leaves: the pages, see store.c
+ * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
+ * @flush_gen: how many flushes have begun
+ * @corner_ready: the corner has its page tables
+ * @amm: shared by all windows in @mm; NULL in a forked child until its first
+ *	call, then constant; written under mmap_lock
+ * @in_ctx: on altvm_ctx.spaces
+ * @in_mm: on altvm_mm.spaces
+ * @rcu: for freeing
+ */
+struct altvm_space {
+	struct mm_struct *mm;
+	struct altvm_ctx *ctx;
+	unsigned long start, end, limit;
+	unsigned long prot;
+	pid_t tgid;
+	struct vm_area_struct vma[ALTVM_NR_PROTS];
+
+	atomic_t users;
+	bool dead;
+	wait_queue_head_t idle;
+
+	struct mutex lock ____cacheline_aligned_in_smp;
+	struct maple_tree tree;
+	unsigned long nr_total, nr_data;
+
+	struct xarray leaves;
+	struct mutex flush_lock;
+	unsigned long flush_gen;
+	bool corner_ready;
+	struct altvm_mm *amm;
+	struct hlist_node in_ctx, in_mm;
+	struct rcu_head rcu;
+};
+
+extern const struct vm_operations_struct altvm_vm_ops;
+
+int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window);
+bool altvm_space_exists(struct altvm_ctx *ctx);
+struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx);
+void altvm_space_leave(struct altvm_space *space);
+
+void altvm_space_vm_open(struct vm_area_struct *window);
+void altvm_space_vm_close(struct vm_area_struct *window);
+
+struct altvm_ctx *altvm_ctx_create(void);
+void altvm_ctx_destroy(struct altvm_ctx *ctx);
+
+int altvm_space_init(void);
+void altvm_space_exit(void);
+
+/**
+ * altvm_space_of() - the space behind a window's VMA
+ * @window: the VMA
+ *
+ * Context: mmap_lock or the VMA's lock held.
+ * Return: NULL if there is none, as in a child whose space could not be made;
+ * until fork has called ->open, a child's VMA still points to its parent's.
+ */
+static inline struct altvm_space *altvm_space_of(struct vm_area_struct *window)
+{
+	struct altvm_space *space = window->vm_private_data;
+
+	return space && space->mm == window->vm_mm ? space : NULL;
+}
+
+#endif /* ALTVM_SPACE_H */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ALTVM_STORE_H
+#define ALTVM_STORE_H
+
+#include <linux/mm.h>
+#include <linux/mutex.h>
+
+#include "space.h"
+
+/**
+ * struct altvm_leaf - the pages of 2 MiB of address space, one PTE table's worth
+ * @lock: protects the rest, and orders all changes of the PTEs in these 2 MiB
+ *	against each other
+ * @nr: entries that are not NULL
+ * @pages: PTRS_PER_PTE entries, each NULL, the zero page (which is not counted),
+ *	or a page of which the store has a reference; NULL while @nr is 0 or
+ *	nothing has been stored yet
+ *
+ * A leaf stays until its space goes: so does the page table above which it
+ * stands, which is far larger.
+ */
+struct altvm_leaf {
+	struct mutex lock;
+	unsigned int nr;
+	struct page **pages;
+};
+
+/**
+ * altvm_for_each_leaf() - the leaves that meet a range, upwards
+ * @space: entered
+ * @leaf: struct altvm_leaf *
+ * @from: start of the range
+ * @to: end of the range, exclusive
+ * @lo: out: where the part of the range that is in this leaf starts
+ * @hi: out: and ends, exclusive
+ */
+#define altvm_for_each_leaf(space, leaf, from, to, lo, hi)		\
+	for ((lo) = (from);						\
+	     ((leaf) = altvm_store_next(space, &(lo), to)) != NULL &&	\
+	     ((hi) = min((to), ALIGN((lo) + 1, PMD_SIZE)), true);	\
+	     (lo) = (hi))
+
+void altvm_store_init(struct altvm_space *space);
+void altvm_store_destroy(struct altvm_space *space);
+
+struct altvm_leaf *altvm_store_find(struct altvm_space *space,
+				    unsigned long addr);
+struct altvm_leaf *altvm_store_get(struct altvm_space *space,
+				   unsigned long addr);
+struct altvm_leaf *altvm_store_next(struct altvm_space *space,
+				    unsigned long *addr, unsigned long end);
+
+int altvm_leaf_prepare(struct altvm_leaf *leaf);
+void altvm_leaf_trim(struct altvm_leaf *leaf);
+bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
+			 unsigned long end);
+void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
+		    struct page *page);
+unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
+			      unsigned long end);
+
+/**
+ * altvm_leaf_page() - what is stored for an address
+ * @leaf: locked
+ * @addr: in its 2 MiB
+ *
+ * Return: a page, the zero page, or NULL.
+ */
+static inline struct page *altvm_leaf_page(const struct altvm_leaf *leaf,
+					   unsigned long addr)
+{
+	return leaf->pages ? leaf->pages[pte_index(addr)] : NULL;
+}
+
+static inline bool altvm_page_is_zero(const struct page *page)
+{
+	return page == ZERO_PAGE(0);
+}
+
+int altvm_store_module_init(void);
+void altvm_store_module_exit(void);
+
+#endif /* ALTVM_STORE_H */
