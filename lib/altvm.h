@@ -64,7 +64,7 @@ struct altvm;
  * Thread-safe.
  *
  * Return: the handle, or NULL and errno:
- *   EINVAL  an unknown flag
+ *   EINVAL  an unknown flag, or a window longer than the module makes
  *   ENOENT  there is no /dev/altvm: the module is not loaded
  *   EACCES  the mode of /dev/altvm does not let this process use it
  *   ENODEV, ENXIO  /dev/altvm is there, its module is not
