@@ -197,7 +197,7 @@ TEST_F(altvm_mincore, outside_the_window)
 	EXPECT_FAIL(ENOMEM, vm_mincore(vm, self->base - PAGE, 2 * PAGE, vec));
 	EXPECT_FAIL(ENOMEM, vm_mincore(vm, end - PAGE, 2 * PAGE, vec));
 	EXPECT_FAIL(ENOMEM, vm_mincore(vm, NULL, PAGE, vec));
-	EXPECT_FAIL(ENOMEM, vm_mincore(vm, &self->vm, PAGE, vec));
+	EXPECT_FAIL(ENOMEM, vm_mincore(vm, stack_page(), PAGE, vec));
 }
 
 TEST_HARNESS_MAIN

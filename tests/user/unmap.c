@@ -266,7 +266,7 @@ TEST_F(altvm_unmap, refuses_what_is_outside_the_window)
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, self->base - PAGE,
 				      (PAGES + 2) * PAGE));
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, NULL, PAGE));
-	EXPECT_FAIL(EINVAL, vm_munmap(vm, &self->vm, PAGE));
+	EXPECT_FAIL(EINVAL, vm_munmap(vm, stack_page(), PAGE));
 	EXPECT_PICTURE("mmmmmmmm");
 	EXPECT_EQ(1, self->base[0]);
 	EXPECT_EQ(PAGES, end[-1]);

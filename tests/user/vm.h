@@ -185,7 +185,21 @@ static inline uint64_t rng_below(struct rng *r, uint64_t n)
 /* The value of an environment variable, or @def. */
 long env_number(const char *name, long def);
 
-/* True if PROT_EXEC alone means no read access, which altvm does not do. */
+/*
+ * Does PROT_EXEC alone forbid reading?  The kernel's own system does that with a
+ * protection key where the CPU has them, altvm does not.
+ */
 bool has_execute_only(void);
+
+static inline bool vm_is_execute_only(const struct vm *vm)
+{
+	return vm_is_native(vm) && has_execute_only();
+}
+
+/* A mapped page that is in no zone. */
+static inline void *stack_page(void)
+{
+	return (void *)((uintptr_t)__builtin_frame_address(0) & -PAGE);
+}
 
 #endif /* TESTS_USER_VM_H */

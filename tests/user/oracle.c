@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel's own mmap family says what is right: the same random calls and
+ * accesses are made in a native zone and in a window, and everything that a
+ * program can see of the two must stay the same.
+ *
+ * ALTVM_SEED runs that seed only; ALTVM_STEPS sets the number of steps.
+ */
+#include "fixture.h"
+
+#define PAGES		64
+#define STEPS		2000
+#define HISTORY		12
+
+enum op {
+	OP_MMAP, OP_MUNMAP, OP_MPROTECT, OP_MINCORE, OP_READ, OP_WRITE, OP_CALL,
+	NR_OPS
+};
+
+static const char * const op_names[NR_OPS] = {
+	"mmap", "munmap", "mprotect", "mincore", "read", "write", "call",
+};
+
+/**
+ * struct step - one call or access
+ * @op: which
+ * @absolute: @addr is an address, not an offset in the zone
+ * @addr: where
+ * @len: of the call in bytes
+ * @prot: of the call
+ * @flags: of the call
+ * @fd: of the call
+ * @off: of the call
+ * @value: to write
+ */
+struct step {
+	enum op op;
+	bool absolute;
+	unsigned long addr;
+	unsigned long len;
+	int prot;
+	int flags;
+	int fd;
+	long off;
+	uint64_t value;
+};
+
+/**
+ * struct outcome - all that can be seen of a step
+ * @ret: -1, or 0, or the offset of the new area
+ * @err: errno
+ * @sig: of the access
+ * @code: si_code
+ * @fault: si_addr's offset in the zone
+ * @cr2: the signal frame's, likewise
+ * @error: the signal frame's page-fault error code
+ * @trapno: the signal frame's
+ * @value: that was read
+ * @vec: mincore's
+ */
+struct outcome {
+	long ret;
+	int err;
+	int sig;
+	int code;
+	long fault;
+	long cr2;
+	unsigned long error;
+	unsigned long trapno;
+	uint64_t value;
+	unsigned char vec[PAGES];
+};
+
+static void run_access(struct vm *vm, const struct step *s, char *addr,
+		       struct outcome *o)
+{
+	struct fault f;
+	uint64_t value;
+
+	switch (s->op) {
+	case OP_READ:
+		if (!probe_read(addr, &value, &f))
+			o->value = value;
+		break;
+	case OP_WRITE:
+		probe_write(addr, s->value, &f);
+		break;
+	default:
+		/* What is readable and no return would run away. */
+		if (!probe_read(addr, &value, NULL) &&
+		    (value & 0xff) != RET_INSN)
+			return;
+		probe_call(addr, &f);
+	}
+	o->sig = f.sig;
+	o->code = f.code;
+	o->error = f.err;
+	o->trapno = f.trapno;
+	if (f.sig) {
+		o->fault = f.addr - (uintptr_t)vm->base;
+		o->cr2 = f.cr2 - (uintptr_t)vm->base;
+	}
+}
+
+static void run_step(struct vm *vm, const struct step *s, struct outcome *o)
+{
+	char *addr = s->absolute ? (char *)s->addr : vm->base + s->addr;
+	void *p;
+
+	memset(o, 0, sizeof(*o));
+	memset(o->vec, 0xee, sizeof(o->vec));
+	errno = 0;
+	switch (s->op) {
+	case OP_MMAP:
+		p = vm->ops->mmap(vm, addr, s->len, s->prot, s->flags, s->fd,
+				  s->off);
+		o->ret = p == MAP_FAILED ? -1 : (char *)p - vm->base;
+		break;
+	case OP_MUNMAP:
+		o->ret = vm_munmap(vm, addr, s->len);
+		break;
+	case OP_MPROTECT:
+		o->ret = vm_mprotect(vm, addr, s->len, s->prot);
+		break;
+	case OP_MINCORE:
+		o->ret = vm_mincore(vm, addr, s->len, o->vec);
+		break;
+	default:
+		run_access(vm, s, addr, o);
+		return;
+	}
+	o->err = o->ret == -1 ? errno : 0;
+	/* What is written before an error is not specified. */
+	if (o->ret)
+		memset(o->vec, 0xee, sizeof(o->vec));
+}
+
+static void print_step(const char *what, const struct step *s)
+{
+	fprintf(stderr, "# %s %s(%s%#lx, %#lx", what, op_names[s->op],
+		s->absolute ? "" : "base + ", s->addr, s->len);
+	if (s->op == OP_MMAP || s->op == OP_MPROTECT)
+		fprintf(stderr, ", prot %#x", s->prot);
+	if (s->op == OP_MMAP)
+		fprintf(stderr, ", flags %#x, fd %d, off %#lx", s->flags,
+			s->fd, s->off);
+	fprintf(stderr, ")\n");
+}
+
+static void print_outcome(const char *name, const struct outcome *o)
+{
+	size_t i;
+
+	fprintf(stderr, "# %8s: ret %#lx %s", name, o->ret, strerror(o->err));
+	fprintf(stderr, ", signal %d code %d", o->sig, o->code);
+	fprintf(stderr, " si_addr %#lx cr2 %#lx err %#lx trap %ld", o->fault,
+		o->cr2, o->error, o->trapno);
+	fprintf(stderr, ", value %#lx, vec ", o->value);
+	for (i = 0; i < PAGES; i++)
+		fprintf(stderr, "%x", o->vec[i] & 0xf);
+	fprintf(stderr, "\n");
+}
+
+static unsigned long pick(struct rng *rng, const unsigned long *from, size_t nr)
+{
+	return from[rng_below(rng, nr)];
+}
+
+#define PICK(rng, ...) ({						\
+	const unsigned long __from[] = { __VA_ARGS__ };			\
+	pick(rng, __from, ARRAY_SIZE(__from));				\
+})
+
+static int random_prot(struct rng *rng)
+{
+	static bool known, execute_only;
+	int prot = rng_below(rng, 8);
+
+	if (!known) {
+		execute_only = has_execute_only();
+		known = true;
+	}
+	return prot == PROT_EXEC && execute_only ? RX : prot;
+}
+
+/* Mostly a few pages inside the zone. */
+static void random_range(struct rng *rng, struct step *s)
+{
+	unsigned long page = rng_below(rng, PAGES);
+	unsigned long max = PAGES - page;
+
+	s->addr = page * PAGE;
+	s->len = 1 + rng_below(rng, (max < 12 ? max : 12) * PAGE);
+	if (!rng_below(rng, 20)) {
+		s->addr = 0;
+		s->len = PAGES * PAGE;
+	}
+}
+
+static void random_mmap_flags(struct rng *rng, struct step *s)
+{
+	s->flags = ANON | PICK(rng, 0, 0, MAP_FIXED, MAP_FIXED, MAP_FIXED,
+			       MAP_FIXED_NOREPLACE);
+	s->flags |= PICK(rng, 0, 0, 0, MAP_POPULATE, MAP_NORESERVE, MAP_STACK,
+			 MAP_POPULATE | MAP_NONBLOCK, MAP_DENYWRITE);
+	s->fd = PICK(rng, -1, -1, 99999);
+	if (!(s->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) &&
+	    rng_below(rng, 2)) {
+		s->absolute = true;
+		s->addr = 0;
+	}
+}
+
+static void random_step(struct rng *rng, struct step *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->op = PICK(rng, OP_MMAP, OP_MMAP, OP_MMAP, OP_MUNMAP, OP_MUNMAP,
+		     OP_MPROTECT, OP_MPROTECT, OP_MPROTECT, OP_MINCORE,
+		     OP_READ, OP_WRITE, OP_WRITE, OP_WRITE, OP_CALL);
+	s->prot = random_prot(rng);
+	s->value = (rng_next(rng) & ~0xffUL) | RET_INSN;
+	random_range(rng, s);
+	if (s->op >= OP_READ)
+		s->len = 8;
+	if (s->op == OP_MMAP)
+		random_mmap_flags(rng, s);
+}
+
+static bool is_fixed(const struct step *s)
+{
+	return s->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+}
+
+/*
+ * Beyond the zone the native system has other mappings and altvm has nothing,
+ * so there they differ by design; and a native call would do damage.
+ */
+static bool stays_inside(const struct step *s)
+{
+	const unsigned long end = s->addr + s->len;
+
+	if (s->op == OP_MMAP && !is_fixed(s))
+		return true;
+	if (s->absolute)
+		return false;
+	return s->addr < PAGES * PAGE && (end <= PAGES * PAGE || end < s->len);
+}
+
+/* One thing is wrong with it, or two. */
+static void make_odd(struct rng *rng, struct step *s)
+{
+	struct step odd = *s;
+
+	if (s->op >= OP_READ)
+		return;
+	do {
+		if (!stays_inside(&odd))
+			odd = *s;
+		switch (rng_below(rng, 6)) {
+		case 0:
+			odd.len = PICK(rng, 0, -1UL, -PAGE, -PAGE + 1,
+				       -PAGE - 1, PAGES * PAGE,
+				       PAGES * PAGE + 1);
+			break;
+		case 1:
+			odd.addr += PICK(rng, 1, 8, 2048, 4095);
+			break;
+		case 2:
+			odd.absolute = true;
+			odd.addr = PICK(rng, 0, 1, PAGE, 65536, 1UL << 46,
+					1UL << 47, 1UL << 63, -PAGE, -1UL,
+					0x7fffffffe000);
+			break;
+		case 3:
+			odd.prot |= PICK(rng, 8, 0x10, 0x20, PROT_GROWSDOWN,
+					 PROT_GROWSUP, 0x40000000,
+					 PROT_GROWSDOWN | PROT_GROWSUP);
+			break;
+		case 4:
+			odd.flags ^= PICK(rng, MAP_FIXED, MAP_FIXED_NOREPLACE,
+					  MAP_32BIT, 0x80, 0x200000, 0x80000,
+					  0x10000000, MAP_PRIVATE, MAP_SHARED,
+					  4, 8);
+			break;
+		default:
+			odd.off = PICK(rng, 1, 2048, PAGE, 1L << 40, -PAGE);
+			if (!rng_below(rng, 4))
+				odd.flags &= ~MAP_ANONYMOUS;
+		}
+	} while (!stays_inside(&odd) || rng_below(rng, 2));
+
+	/* A later version's. */
+	if (odd.op == OP_MMAP && (odd.flags & MAP_TYPE) == MAP_SHARED)
+		odd.flags ^= MAP_SHARED | MAP_PRIVATE;
+	if (odd.op == OP_MMAP && !(odd.flags & MAP_ANONYMOUS))
+		odd.fd = -1;
+	*s = odd;
+}
+
+FIXTURE(oracle) {
+	struct vm native;
+	struct vm vm;
+	struct step history[HISTORY];
+};
+
+FIXTURE_VARIANT(oracle) {
+	const struct vm_ops *ops;
+	int seeds;
+};
+
+FIXTURE_VARIANT_ADD(oracle, altvm) {
+	.ops = &vm_ioctl,
+	.seeds = 3,
+};
+
+FIXTURE_VARIANT_ADD(oracle, libaltvm) {
+	.ops = &vm_lib,
+	.seeds = 1,
+};
+
+FIXTURE_SETUP(oracle)
+{
+	if (!vm_available(variant->ops))
+		SKIP(return, "no " DEVICE);
+	ASSERT_EQ(0, vm_open(&self->vm, variant->ops, PAGES * PAGE));
+	ASSERT_EQ(0, vm_open(&self->native, &vm_native, PAGES * PAGE));
+	vm_enclose(&self->native);
+}
+
+FIXTURE_TEARDOWN(oracle)
+{
+	vm_close(&self->vm);
+}
+
+/* Makes the step in both; false, and says so, if they differ. */
+static bool same(FIXTURE_DATA(oracle) *self, const struct step *s)
+{
+	struct outcome want, got;
+
+	run_step(&self->native, s, &want);
+	run_step(&self->vm, s, &got);
+	if (!memcmp(&want, &got, sizeof(want)))
+		return true;
+	print_step("differs:", s);
+	print_outcome("native", &want);
+	print_outcome(self->vm.ops->name, &got);
+	return false;
+}
+
+static bool same_pages(FIXTURE_DATA(oracle) *self, enum op op)
+{
+	struct step s = { .op = op, .len = PAGE };
+
+	for (s.addr = 0; s.addr < PAGES * PAGE; s.addr += PAGE) {
+		struct step read = { .op = OP_READ, .addr = s.addr };
+		struct outcome o;
+
+		if (op == OP_WRITE) {
+			/* What was there, so that nothing is changed. */
+			run_step(&self->native, &read, &o);
+			if (o.sig)
+				continue;
+			s.value = o.value;
+		}
+		if (!same(self, &s))
+			return false;
+	}
+	return true;
+}
+
+static void run_script(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(oracle) *self, uint64_t seed, int odd)
+{
+	struct rng rng = { .state = seed };
+	long steps = env_number("ALTVM_STEPS", STEPS);
+	long i, k;
+
+	ASSERT_EQ(0, vm_munmap(&self->native, self->native.base, PAGES * PAGE));
+	ASSERT_EQ(0, vm_munmap(&self->vm, self->vm.base, PAGES * PAGE));
+	for (i = 0; i < steps; i++) {
+		struct step *s = &self->history[i % HISTORY];
+		bool ok;
+
+		random_step(&rng, s);
+		if ((int)rng_below(&rng, 100) < odd)
+			make_odd(&rng, s);
+		ok = same(self, s);
+		if (ok && i % 4 == 3)
+			ok = same_pages(self, OP_MINCORE);
+		/* These make pages resident: not so often. */
+		if (ok && (i % 32 == 31 || i == steps - 1))
+			ok = same_pages(self, OP_READ) &&
+			     same_pages(self, OP_WRITE) &&
+			     same_pages(self, OP_CALL);
+		if (ok)
+			continue;
+		for (k = i < HISTORY ? 0 : i - HISTORY + 1; k <= i; k++)
+			print_step("", &self->history[k % HISTORY]);
+		ASSERT_TRUE(ok) {
+			TH_LOG("ALTVM_SEED=%lu, step %ld", seed, i);
+		}
+	}
+}
+
+static void run_seeds(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(oracle) *self, uint64_t seed, int seeds,
+		      int odd)
+{
+	uint64_t last = seed + seeds;
+
+	if (getenv("ALTVM_SEED")) {
+		seed = env_number("ALTVM_SEED", 0);
+		last = seed + 1;
+	}
+	for (; seed < last; seed++)
+		run_script(_metadata, self, seed, odd);
+}
+
+TEST_F_TIMEOUT(oracle, calls_and_accesses, SLOW)
+{
+	run_seeds(_metadata, self, 1, variant->seeds, 0);
+}
+
+TEST_F_TIMEOUT(oracle, odd_arguments, SLOW)
+{
+	run_seeds(_metadata, self, 100, variant->seeds, 50);
+}
+
+/* Fault frames on pages in every state, by every access. */
+TEST_F(oracle, every_fault)
+{
+	int prot, before, touch, access;
+
+	for (prot = 0; prot < 8; prot++)
+	for (before = 0; before < 8; before++)
+	for (touch = 0; touch < 2; touch++)
+	for (access = OP_READ; access <= OP_CALL; access++) {
+		struct step map = {
+			.op = OP_MMAP, .addr = 8 * PAGE, .len = PAGE,
+			.prot = before, .flags = ANON | MAP_FIXED,
+		};
+		struct step write = {
+			.op = OP_WRITE, .addr = 8 * PAGE, .value = RET_INSN,
+		};
+		struct step protect = {
+			.op = OP_MPROTECT, .addr = 8 * PAGE, .len = PAGE,
+			.prot = prot,
+		};
+		struct step last = {
+			.op = access, .addr = 8 * PAGE + 8, .value = 1,
+		};
+
+		/* The hardware's is other than altvm's, for a reason. */
+		if ((prot == PROT_EXEC || before == PROT_EXEC) &&
+		    has_execute_only())
+			continue;
+		if (access == OP_CALL)
+			last.addr -= 8;
+		ASSERT_TRUE(same(self, &map));
+		if (touch)
+			ASSERT_TRUE(same(self, &write));
+		ASSERT_TRUE(same(self, &protect));
+		EXPECT_TRUE(same(self, &last)) {
+			TH_LOG("prot %d, then %d, touched %d, access %s",
+			       before, prot, touch, op_names[access]);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
