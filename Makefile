@@ -59,6 +59,11 @@ module-%: setup-build
 	@tests/vm/kernel $* KDIR > /dev/null
 	$(call build-module,$*,$$(tests/vm/kernel $* KDIR),$($*_options))
 
+# The same with sparse looking at every file; for tests/style.sh.
+.PHONY: build/sparse
+build/sparse: setup-build
+	$(call build-module,sparse,$$(tests/vm/kernel stock-6.12 KDIR),C=2)
+
 # --- user space
 
 .PHONY: lib examples tools user-tests bench-tools
@@ -76,7 +81,7 @@ bench-tools: lib
 
 # --- running and testing, in a virtual machine
 
-.PHONY: setup-build setup-vm run check kunit test bench style selftest libtest
+.PHONY: setup-build setup-vm run check kunit test bench style format selftest libtest
 setup-build:
 	@tests/vm/setup build
 
@@ -103,6 +108,9 @@ bench: setup-vm $(KERNELS:%=module-%) bench-tools
 
 style: setup-vm
 	tests/style.sh
+
+format: setup-vm
+	tests/style.sh --fix
 
 check: setup-vm
 	tests/check
@@ -135,6 +143,7 @@ help:
 	@echo 'make selftest   the tests of the virtual machine runner'
 	@echo 'make bench      the benchmarks'
 	@echo 'make style      checkpatch, sparse, clang-format, shellcheck'
+	@echo 'make format     let clang-format rewrite the C files'
 	@echo 'make install    module and library (PREFIX=$(PREFIX), DESTDIR=)'
 	@echo 'make insmod     load the module into the running kernel'
 	@echo 'make clean      remove build/'
