@@ -18,8 +18,8 @@
  * rights the CPU faults again, and the kernel then raises SEGV_ACCERR by itself.
  *
  * The page is allocated and zeroed with no lock of ours held.  Then, with the
- * leaf locked, the tree is read once more: whoever changes it takes the leaf's
- * lock afterwards, so either we see the change, or he sees our PTE.
+ * leaf locked, the tree is read: whoever changes it takes the leaf's lock
+ * afterwards, so either we see the change, or he sees our PTE.
  *
  * The core holds mmap_lock or the window's VMA lock, and never finishes a fault
  * itself: all handlers return VM_FAULT_NOPAGE.  A fault can come from another
@@ -110,33 +110,51 @@ static int fault_map(struct fault *f, struct altvm_leaf *leaf)
 	return ret == -EFAULT ? -EAGAIN : ret;
 }
 
-/*
- * One try, once the access is known to be allowed.
- * Return: 0, -ENOMEM, or -EAGAIN if something has changed or is missing.
- */
+static bool fault_allowed(const struct fault *f)
+{
+	/* As access_error() in the kernel: on x86 any right implies reading. */
+	return f->attr & (f->write ? VM_WRITE : VM_ACCESS_FLAGS);
+}
+
+/* What the tree says.  Return: 0, -EFAULT, -EACCES, or -EBUSY to wait. */
+static int fault_check(struct fault *f)
+{
+	if (!altvm_tree_load(f->space, f->addr, &f->attr))
+		return -EFAULT;
+	if (unlikely(f->attr & ALTVM_ATTR_BUSY))
+		return -EBUSY;
+	return fault_allowed(f) ? 0 : -EACCES;
+}
+
+/* As fault_check(), or -ENOMEM, or -EAGAIN if something is missing. */
 static int fault_try(struct fault *f)
 {
-	struct altvm_leaf *leaf = altvm_store_get(f->space, f->addr);
-	unsigned long attr;
+	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
 	int ret;
 
-	if (!leaf)
-		return -ENOMEM;
+	if (unlikely(!leaf)) {
+		/* Not for an address where nothing is mapped. */
+		ret = fault_check(f);
+		if (ret)
+			return ret;
+		leaf = altvm_store_get(f->space, f->addr);
+		if (!leaf)
+			return -ENOMEM;
+	}
+	if (f->need && !f->page) {
+		f->page = altvm_fault_new_page();
+		if (!f->page)
+			return -ENOMEM;
+	}
+
 	mutex_lock(&leaf->lock);
-	if (!altvm_tree_load(f->space, f->addr, &attr) || attr != f->attr)
-		ret = -EAGAIN;
-	else
+	ret = fault_check(f);
+	if (!ret)
 		ret = fault_store(f, leaf);
 	if (!ret)
 		ret = fault_map(f, leaf);
 	mutex_unlock(&leaf->lock);
 	return ret;
-}
-
-static bool fault_allowed(const struct fault *f)
-{
-	/* As access_error() in the kernel: on x86 any right implies reading. */
-	return f->attr & (f->write ? VM_WRITE : VM_ACCESS_FLAGS);
 }
 
 /*
@@ -148,23 +166,9 @@ static int fault_handle(struct fault *f)
 	int ret;
 
 	do {
-		if (!altvm_tree_load(f->space, f->addr, &f->attr))
-			return -EFAULT;
-		if (unlikely(f->attr & ALTVM_ATTR_BUSY)) {
-			ret = altvm_tree_wait(f->space, f->addr);
-			if (ret)
-				return ret;
-			ret = -EAGAIN;
-			continue;
-		}
-		if (!fault_allowed(f))
-			return -EACCES;
-		if (f->need && !f->page) {
-			f->page = altvm_fault_new_page();
-			if (!f->page)
-				return -ENOMEM;
-		}
 		ret = fault_try(f);
+		if (unlikely(ret == -EBUSY))
+			ret = altvm_tree_wait(f->space, f->addr) ?: -EAGAIN;
 	} while (ret == -EAGAIN);
 	return ret;
 }
@@ -434,13 +438,10 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 	unsigned long nr;
 	int ret;
 
-	ret = altvm_tree_wait(space, *addr);
-	if (ret)
-		return ret;
 	if (!altvm_tree_next(space, *addr, *addr + PAGE_SIZE, &area))
 		return -ENOMEM;
 	if (area.attr & ALTVM_ATTR_BUSY)
-		return 0;
+		return altvm_tree_wait(space, *addr);
 	if (!(area.attr & VM_ACCESS_FLAGS))
 		return -EFAULT;
 

@@ -46,9 +46,12 @@ static struct count count_range(struct altvm_space *space, unsigned long start,
 	return count;
 }
 
-/* Step 2.  Return: how many entries there were. */
+/*
+ * Step 2.  @trim: set if a leaf is empty now.
+ * Return: how many entries there were.
+ */
 static unsigned long strip_leaves(struct altvm_space *space, unsigned long start,
-				  unsigned long end)
+				  unsigned long end, bool *trim)
 {
 	unsigned long lo, hi, stripped = 0;
 	struct altvm_leaf *leaf;
@@ -56,6 +59,7 @@ static unsigned long strip_leaves(struct altvm_space *space, unsigned long start
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		stripped += altvm_leaf_strip(leaf, lo, hi);
+		*trim |= leaf->pages && !leaf->nr;
 		mutex_unlock(&leaf->lock);
 		cond_resched();
 	}
@@ -64,9 +68,9 @@ static unsigned long strip_leaves(struct altvm_space *space, unsigned long start
 
 /* Steps 2 and 3.  The range is busy. */
 static void take_pages(struct altvm_space *space, unsigned long start,
-		       unsigned long end)
+		       unsigned long end, bool *trim)
 {
-	if (strip_leaves(space, start, end))
+	if (strip_leaves(space, start, end, trim))
 		altvm_pte_zap(space, start, end);
 }
 
@@ -92,49 +96,52 @@ static void trim_leaves(struct altvm_space *space, unsigned long start,
 	}
 }
 
-/* Is there no page in the range, as far as one can tell without much work? */
-static bool looks_untouched(struct altvm_space *space, unsigned long start,
-			    unsigned long end)
+/* A range within one leaf: a hole at once, if the leaf has no page there. */
+static int unmap_in_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long start, unsigned long end)
 {
-	struct altvm_leaf *leaf;
-	unsigned long lo, hi;
-	bool empty;
+	int ret = 0;
 
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
-		if (!READ_ONCE(leaf->nr))
-			continue;
-		if (lo != start || hi != end)
-			return false;
-		mutex_lock(&leaf->lock);
-		empty = altvm_leaf_is_empty(leaf, lo, hi);
-		mutex_unlock(&leaf->lock);
-		return empty;
-	}
-	return true;
+	/* Its lock keeps faults out until they see the hole. */
+	mutex_lock(&leaf->lock);
+	if (altvm_leaf_is_empty(leaf, start, end))
+		ret = altvm_tree_erase(space, start, end, GFP_KERNEL) ?: 1;
+	mutex_unlock(&leaf->lock);
+	return ret;
 }
 
 /*
- * Make [start, end) a hole at once.  Return: 1 if no page was there, so that all
- * is done; 0 if a fault was faster, and the range is busy; -ENOMEM.
+ * Make [start, end) a hole at once if that is easy, because no page is there;
+ * otherwise claim it.
+ * Return: 1 if it is a hole, 0 if it is busy, -ENOMEM and nothing has changed.
  */
-static int unmap_untouched(struct altvm_space *space, unsigned long start,
-			   unsigned long end)
+static int unmap_begin(struct altvm_space *space, unsigned long start,
+		       unsigned long end)
 {
-	if (altvm_tree_erase(space, start, end, GFP_KERNEL))
-		return -ENOMEM;
-	/* A fault makes the leaf, locks it, then reads the tree. */
-	smp_mb();
-	if (!strip_leaves(space, start, end))
-		return 1;
-	altvm_tree_claim(space, start, end, GFP_KERNEL | __GFP_NOFAIL);
-	/* Stripped already, so that take_pages() will not know. */
-	altvm_pte_zap(space, start, end);
-	return 0;
+	unsigned long at = start;
+	struct altvm_leaf *leaf = altvm_store_next(space, &at, end);
+	int ret = 0;
+
+	if (!leaf) {
+		ret = altvm_tree_erase(space, start, end, GFP_KERNEL);
+		if (ret)
+			return ret;
+		/* A fault makes the leaf, locks it, then reads the tree. */
+		smp_mb();
+		if (likely(!altvm_store_next(space, &at, end)))
+			return 1;
+		/* One was faster. */
+		return altvm_tree_claim(space, start, end,
+					GFP_KERNEL | __GFP_NOFAIL);
+	}
+	if (at == start && ALIGN(at + 1, PMD_SIZE) >= end)
+		ret = unmap_in_leaf(space, leaf, start, end);
+	return ret ?: altvm_tree_claim(space, start, end, GFP_KERNEL);
 }
 
 /* The space is locked, also on return, but not all the time. */
 static int unmap_locked(struct altvm_space *space, unsigned long start,
-			unsigned long end)
+			unsigned long end, bool *trim)
 {
 	struct count count;
 	int ret;
@@ -146,10 +153,7 @@ static int unmap_locked(struct altvm_space *space, unsigned long start,
 	if (!count.total)
 		return 0;
 
-	if (looks_untouched(space, start, end))
-		ret = unmap_untouched(space, start, end);
-	else
-		ret = altvm_tree_claim(space, start, end, GFP_KERNEL);
+	ret = unmap_begin(space, start, end);
 	if (ret < 0)
 		return ret;
 	altvm_limits_uncharge(space, count.total, count.data);
@@ -157,7 +161,7 @@ static int unmap_locked(struct altvm_space *space, unsigned long start,
 		return 0;
 
 	mutex_unlock(&space->lock);
-	take_pages(space, start, end);
+	take_pages(space, start, end, trim);
 	mutex_lock(&space->lock);
 	altvm_tree_erase(space, start, end, GFP_KERNEL | __GFP_NOFAIL);
 	altvm_tree_release(space);
@@ -177,6 +181,7 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 {
 	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
 	struct altvm_space *space;
+	bool trim = false;
 	int ret = -EINVAL;
 
 	if (offset_in_page(start) || !len)
@@ -187,10 +192,10 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 
 	if (altvm_range_ok(space, start, len)) {
 		mutex_lock(&space->lock);
-		ret = unmap_locked(space, start, start + len);
+		ret = unmap_locked(space, start, start + len, &trim);
 		altvm_tree_validate(space);
 		mutex_unlock(&space->lock);
-		if (!ret)
+		if (trim)
 			trim_leaves(space, start, start + len);
 	}
 	altvm_space_leave(space);
@@ -236,8 +241,6 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 	req->len = PAGE_ALIGN(cmd->length);
 	if (!req->len)
 		return -ENOMEM;
-	if (cmd->offset + req->len < cmd->offset)
-		return -EOVERFLOW;
 
 	req->flags = cmd->flags;
 	if (req->flags & MAP_FIXED_NOREPLACE)
@@ -314,13 +317,14 @@ static int map_fixed(struct altvm_space *space, struct map_request *req)
 static int map_over(struct altvm_space *space, struct map_request *req)
 {
 	unsigned long end = req->addr + req->len;
+	bool trim = false;
 	int ret;
 
 	ret = altvm_tree_claim(space, req->addr, end, GFP_KERNEL);
 	if (ret)
 		return ret;
 	mutex_unlock(&space->lock);
-	take_pages(space, req->addr, end);
+	take_pages(space, req->addr, end, &trim);
 	mutex_lock(&space->lock);
 	altvm_tree_store(space, req->addr, end, req->attr,
 			 GFP_KERNEL | __GFP_NOFAIL);
@@ -369,8 +373,8 @@ static int map_locked(struct altvm_space *space, struct map_request *req)
  *
  * Semantics: mmap(2), do_mmap() in mm/.
  *
- * Return: 0, -EINVAL, -ENOMEM, -EEXIST, -EACCES, -EOVERFLOW, -EBADF,
- * -EOPNOTSUPP, -EINTR, -ENXIO.
+ * Return: 0, -EINVAL, -ENOMEM, -EEXIST, -EACCES, -EBADF, -EOPNOTSUPP, -EINTR,
+ * -ENXIO.
  */
 int altvm_map_mmap(struct altvm_ctx *ctx, struct altvm_mmap *cmd)
 {

@@ -89,17 +89,16 @@ static int protect_locked(struct altvm_space *space, unsigned long start,
 	if (prot & PROT_GROWSUP)
 		return -EINVAL;
 
-	while (start < end) {
+	for (;;) {
+		altvm_area_clip(&area, start, end);
+		ret = protect_area(space, &area, rights, change);
+		start = area.end;
+		if (ret || start == end)
+			return ret;
 		if (!altvm_tree_next(space, start, end, &area) ||
 		    area.start > start)
 			return -ENOMEM;
-		altvm_area_clip(&area, start, end);
-		ret = protect_area(space, &area, rights, change);
-		if (ret)
-			return ret;
-		start = area.end;
 	}
-	return 0;
 }
 
 /*

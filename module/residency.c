@@ -33,11 +33,14 @@ static long residency(struct altvm_space *space, unsigned long start,
 
 	if (start < space->start || start >= space->limit)
 		return -ENOMEM;
-	ret = altvm_tree_wait(space, start);
-	if (ret)
-		return ret;
-	if (!altvm_tree_next(space, start, start + PAGE_SIZE, &area))
-		return -ENOMEM;
+	do {
+		if (!altvm_tree_next(space, start, start + PAGE_SIZE, &area))
+			return -ENOMEM;
+		ret = area.attr & ALTVM_ATTR_BUSY ?
+			altvm_tree_wait(space, start) : 0;
+		if (ret)
+			return ret;
+	} while (area.attr & ALTVM_ATTR_BUSY);
 
 	end = min(end, area.end);
 	nr = (end - start) >> PAGE_SHIFT;

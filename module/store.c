@@ -111,16 +111,19 @@ struct altvm_leaf *altvm_store_get(struct altvm_space *space,
 struct altvm_leaf *altvm_store_next(struct altvm_space *space,
 				    unsigned long *addr, unsigned long end)
 {
-	unsigned long first, index;
+	unsigned long first, last, index;
 	struct altvm_leaf *leaf;
 
 	if (*addr >= end)
 		return NULL;
 	first = leaf_index(space, *addr);
-	index = first;
-	leaf = xa_find(&space->leaves, &index, leaf_index(space, end - 1),
-		       XA_PRESENT);
-	if (leaf && index != first)
+	last = leaf_index(space, end - 1);
+	leaf = xa_load(&space->leaves, first);
+	if (leaf || first == last)
+		return leaf;
+	index = first + 1;
+	leaf = xa_find(&space->leaves, &index, last, XA_PRESENT);
+	if (leaf)
 		*addr = ALIGN_DOWN(space->start, PMD_SIZE) + index * PMD_SIZE;
 	return leaf;
 }

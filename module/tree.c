@@ -166,14 +166,27 @@ int altvm_tree_gap(struct altvm_space *space, unsigned long size,
 int altvm_tree_store(struct altvm_space *space, unsigned long start,
 		     unsigned long end, unsigned long attr, gfp_t gfp)
 {
-	void *entry = xa_mk_value(attr);
+	void *entry = xa_mk_value(attr), *next = NULL;
 	MA_STATE(mas, &space->tree, start, start);
+	bool first, last;
 
-	if (start > space->start && mas_prev(&mas, start - 1) == entry)
-		start = mas.index;
-	mas_set(&mas, end);
-	if (end < space->limit && mas_walk(&mas) == entry)
+	/* No need to look beyond an end that lies within an entry. */
+	mas_walk(&mas);
+	first = mas.index == start;
+	last = mas.last == end - 1;
+	if (last) {
+		next = mas_next_range(&mas, ULONG_MAX);
+	} else if (mas.last < end) {
+		mas_set(&mas, end);
+		next = mas_walk(&mas);
+	}
+	if (next == entry)
 		end = mas.last + 1;
+	if (first) {
+		mas_set(&mas, start - 1);
+		if (mas_walk(&mas) == entry)
+			start = mas.index;
+	}
 	mas_set_range(&mas, start, end - 1);
 	return mas_store_gfp(&mas, entry, gfp);
 }
@@ -211,16 +224,21 @@ int altvm_tree_claim(struct altvm_space *space, unsigned long start,
 		     unsigned long end, gfp_t gfp)
 {
 	MA_STATE(mas, &space->tree, start, end - 1);
+	int ret = mas_store_gfp(&mas, xa_mk_value(ALTVM_ATTR_BUSY), gfp);
 
-	return mas_store_gfp(&mas, xa_mk_value(ALTVM_ATTR_BUSY), gfp);
+	if (!ret)
+		space->nr_busy++;
+	return ret;
 }
 
 /**
  * altvm_tree_release() - wake whoever waits for a range that was busy
- * @space: locked or not; the range is busy no more
+ * @space: locked; the range is busy no more
  */
 void altvm_tree_release(struct altvm_space *space)
 {
+	lockdep_assert_held(&space->lock);
+	space->nr_busy--;
 	if (wq_has_sleeper(&space->ctx->busy))
 		wake_up_all(&space->ctx->busy);
 }
@@ -256,7 +274,7 @@ int altvm_tree_wait_locked(struct altvm_space *space, unsigned long start,
 {
 	int ret;
 
-	while (altvm_tree_is_busy(space, start, end)) {
+	while (unlikely(space->nr_busy) && altvm_tree_is_busy(space, start, end)) {
 		mutex_unlock(&space->lock);
 		ret = wait_event_killable(space->ctx->busy,
 					  !altvm_tree_is_busy(space, start, end));
