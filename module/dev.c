@@ -57,29 +57,30 @@ static int cmd_mincore(struct altvm_ctx *ctx, union cmd_buffer *buf)
  * struct cmd - a command
  * @size: of its structure
  * @min_size: of its structure when it first came to be
- * @out: does it write the structure back?
+ * @out: where its outputs start; they go to the end
  * @run: does it; in kernel memory
  */
 struct cmd {
-	u32 size, min_size;
-	bool out;
+	u32 size, min_size, out;
 	int (*run)(struct altvm_ctx *ctx, union cmd_buffer *buf);
 };
 
-#define CMD(nr, member, last, is_out)					\
+#define CMD(nr, member, last, out_offset)				\
 	[ALTVM_CMD_##nr] = {						\
 		.size = sizeof(struct altvm_##member),			\
 		.min_size = offsetofend(struct altvm_##member, last),	\
-		.out = is_out,						\
+		.out = out_offset,					\
 		.run = cmd_##member,					\
 	}
+#define OUT(member, first)	offsetof(struct altvm_##member, first)
+#define NO_OUT			U32_MAX
 
 static const struct cmd cmds[] = {
-	CMD(QUERY, query, window_usable, true),
-	CMD(MMAP, mmap, out_addr, true),
-	CMD(MUNMAP, munmap, length, false),
-	CMD(MPROTECT, mprotect, length, false),
-	CMD(MINCORE, mincore, vec, false),
+	CMD(QUERY, query, window_usable, OUT(query, abi_version)),
+	CMD(MMAP, mmap, out_addr, OUT(mmap, out_addr)),
+	CMD(MUNMAP, munmap, length, NO_OUT),
+	CMD(MPROTECT, mprotect, length, NO_OUT),
+	CMD(MINCORE, mincore, vec, NO_OUT),
 };
 
 static_assert(sizeof(struct altvm_query) == 72);
@@ -116,6 +117,18 @@ static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	return 0;
 }
 
+/* As far as the caller knows of them. */
+static int copy_out(void __user *user, const union cmd_buffer *buf, u32 size,
+		    const struct cmd *cmd)
+{
+	u32 end = min(size, cmd->size);
+
+	if (cmd->out >= end)
+		return 0;
+	return copy_to_user(user + cmd->out, (void *)buf + cmd->out,
+			    end - cmd->out) ? -EFAULT : 0;
+}
+
 static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
@@ -124,8 +137,7 @@ static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	u32 size;
 	int ret;
 
-	if (_IOC_TYPE(nr) != ALTVM_IOC || nr != _IO(ALTVM_IOC, _IOC_NR(nr)) ||
-	    _IOC_NR(nr) >= ARRAY_SIZE(cmds))
+	if (nr != _IO(ALTVM_IOC, _IOC_NR(nr)) || _IOC_NR(nr) >= ARRAY_SIZE(cmds))
 		return -ENOTTY;
 	cmd = &cmds[array_index_nospec(_IOC_NR(nr), ARRAY_SIZE(cmds))];
 
@@ -138,13 +150,15 @@ static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	ret = copy_struct_from_user(&buf, cmd->size, user, size);
 	if (ret)
 		return ret;
+	/* Where the result cannot be told, nothing is to change. */
+	ret = copy_out(user, &buf, size, cmd);
+	if (ret)
+		return ret;
 	/* It may have been changed since. */
 	buf.size = size;
 
 	ret = cmd->run(file->private_data, &buf);
-	if (!ret && cmd->out && copy_to_user(user, &buf, min(size, cmd->size)))
-		return -EFAULT;
-	return ret;
+	return ret ?: copy_out(user, &buf, size, cmd);
 }
 
 static int altvm_mmap(struct file *file, struct vm_area_struct *window)
@@ -190,6 +204,7 @@ static const struct file_operations altvm_fops = {
 	.mmap			= altvm_mmap,
 	.get_unmapped_area	= altvm_get_unmapped_area,
 	.unlocked_ioctl		= altvm_ioctl,
+	.compat_ioctl		= compat_ptr_ioctl,
 	.show_fdinfo		= altvm_debug_show_fdinfo,
 	.llseek			= noop_llseek,
 };

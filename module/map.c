@@ -202,24 +202,30 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 	return ret;
 }
 
-/* What mmap is asked for, once it has been checked. */
+/* What mmap is asked for. */
 struct map_request {
 	unsigned long addr, len, attr;
 	u32 flags;
 };
 
-static int map_check_type(const struct altvm_mmap *cmd)
+static int map_check_file(const struct altvm_mmap *cmd)
 {
 	struct fd f;
 
-	if (!(cmd->flags & MAP_ANONYMOUS)) {
-		f = fdget(cmd->fd);
-		if (!fd_file(f))
-			return -EBADF;
-		fdput(f);
-		return -EOPNOTSUPP;
-	}
-	switch (cmd->flags & MAP_TYPE) {
+	if (cmd->flags & MAP_ANONYMOUS)
+		return 0;
+	f = fdget(cmd->fd);
+	if (!fd_file(f))
+		return -EBADF;
+	fdput(f);
+	return -EOPNOTSUPP;
+}
+
+/* What do_mmap() checks once the place is known. */
+static int map_check_type(struct altvm_space *space,
+			  const struct map_request *req)
+{
+	switch (req->flags & MAP_TYPE) {
 	case MAP_PRIVATE:
 		break;
 	case MAP_SHARED:
@@ -228,18 +234,28 @@ static int map_check_type(const struct altvm_mmap *cmd)
 	default:
 		return -EINVAL;
 	}
-	if (cmd->flags & (MAP_HUGETLB | MAP_GROWSDOWN | MAP_LOCKED))
+	if (req->flags & (MAP_HUGETLB | MAP_GROWSDOWN | MAP_LOCKED))
 		return -EOPNOTSUPP;
+	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
+	    map_deny_write_exec(req->attr, req->attr))
+		return -EACCES;
 	return 0;
 }
 
 /* All that can be told without the space, in the order of ksys_mmap_pgoff(). */
 static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 {
-	if (offset_in_page(cmd->offset) || !cmd->length)
+	int ret;
+
+	if (offset_in_page(cmd->offset))
+		return -EINVAL;
+	ret = map_check_file(cmd);
+	if (ret)
+		return ret;
+	if (!cmd->length)
 		return -EINVAL;
 	req->len = PAGE_ALIGN(cmd->length);
-	if (!req->len)
+	if (!req->len || req->len > TASK_SIZE)
 		return -ENOMEM;
 
 	req->flags = cmd->flags;
@@ -248,8 +264,6 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 	req->addr = cmd->addr;
 	if (!(req->flags & MAP_FIXED))
 		req->addr &= PAGE_MASK;
-	else if (offset_in_page(req->addr))
-		return -EINVAL;
 
 	req->attr = cmd->prot & VM_ACCESS_FLAGS;
 	if (req->attr & VM_READ && current->personality & READ_IMPLIES_EXEC)
@@ -258,7 +272,7 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 		req->attr |= VM_NORESERVE;
 	if (req->flags & MAP_STACK)
 		req->attr |= VM_NOHUGEPAGE;
-	return map_check_type(cmd);
+	return 0;
 }
 
 static bool is_hole(struct altvm_space *space, unsigned long start,
@@ -304,6 +318,8 @@ static int map_fixed(struct altvm_space *space, struct map_request *req)
 
 	if (!altvm_range_ok(space, req->addr, req->len))
 		return -ENOMEM;
+	if (offset_in_page(req->addr))
+		return -EINVAL;
 	ret = altvm_tree_wait_locked(space, req->addr, req->addr + req->len);
 	if (ret)
 		return ret;
@@ -343,11 +359,9 @@ static int map_locked(struct altvm_space *space, struct map_request *req)
 		ret = map_fixed(space, req);
 	else
 		ret = map_find(space, req);
+	ret = ret ?: map_check_type(space, req);
 	if (ret)
 		return ret;
-	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
-	    map_deny_write_exec(req->attr, req->attr))
-		return -EACCES;
 
 	if (req->flags & MAP_FIXED)
 		old = count_range(space, req->addr, req->addr + req->len);

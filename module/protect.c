@@ -28,11 +28,13 @@
  * struct change - what the first step has done, for the second
  * @start: of the range in which something changed
  * @end: exclusive
+ * @attr: what all of it is now; 0 if it is not uniform
+ * @changes: of the tree, with this one
  * @none: an area was PROT_NONE and is no more: its pages have no PTEs
  * @narrow: some right was taken away
  */
 struct change {
-	unsigned long start, end;
+	unsigned long start, end, attr, changes;
 	bool none, narrow;
 };
 
@@ -58,9 +60,14 @@ static int protect_area(struct altvm_space *space, const struct altvm_area *area
 		return ret;
 	}
 
-	if (change->start == change->end)
+	if (change->start == change->end) {
 		change->start = area->start;
+		change->attr = attr;
+	} else if (change->end != area->start || change->attr != attr) {
+		change->attr = 0;
+	}
 	change->end = area->end;
+	change->changes = space->changes;
 	change->none |= !(area->attr & VM_ACCESS_FLAGS);
 	change->narrow |= area->attr & ~attr & VM_ACCESS_FLAGS;
 	return 0;
@@ -101,6 +108,25 @@ static int protect_locked(struct altvm_space *space, unsigned long start,
 	}
 }
 
+/* Make the PTEs of an area, or part of one, agree with it.  The leaf is locked. */
+static void sync_area(struct altvm_space *space, struct altvm_leaf *leaf,
+		      const struct altvm_area *area, const struct change *change,
+		      bool flush)
+{
+	bool accessible = area->attr & VM_ACCESS_FLAGS;
+	bool remap = change->narrow && !flush;
+
+	if (area->attr & ALTVM_ATTR_BUSY)
+		return;
+	if (remap || !accessible)
+		altvm_pte_zap(space, area->start, area->end);
+	else
+		altvm_pte_protect(space, area->start, area->end, area->attr);
+	if (accessible && (remap || change->none))
+		altvm_pte_insert_leaf(space, leaf, area->start, area->end,
+				      area->attr);
+}
+
 /*
  * Make the PTEs of [start, end), part of a leaf, agree with the tree.  The leaf
  * is locked.
@@ -109,24 +135,19 @@ static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		      unsigned long start, unsigned long end,
 		      const struct change *change, bool flush)
 {
-	struct altvm_area area;
+	struct altvm_area area = {
+		.start = start, .end = end, .attr = change->attr,
+	};
 
 	if (!leaf->nr)
 		return;
+	if (area.attr && READ_ONCE(space->changes) == change->changes) {
+		sync_area(space, leaf, &area, change, flush);
+		return;
+	}
 	altvm_for_each_area(space, &area, start, end) {
 		altvm_area_clip(&area, start, end);
-		if (area.attr & ALTVM_ATTR_BUSY)
-			continue;
-		if (!(area.attr & VM_ACCESS_FLAGS) ||
-		    (change->narrow && !flush))
-			altvm_pte_zap(space, area.start, area.end);
-		else
-			altvm_pte_protect(space, area.start, area.end,
-					  area.attr);
-		if (area.attr & VM_ACCESS_FLAGS &&
-		    (change->none || (change->narrow && !flush)))
-			altvm_pte_insert_leaf(space, leaf, area.start, area.end,
-					      area.attr);
+		sync_area(space, leaf, &area, change, flush);
 	}
 }
 

@@ -150,7 +150,10 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		unsigned long nr = leaf_run(leaf, addr, end), left = nr;
 		struct page *page;
 
-		if (nr) {
+		if (nr == 1) {
+			ret = vm_insert_page(vma, addr,
+					     altvm_leaf_page(leaf, addr));
+		} else if (nr) {
 			ret = vm_insert_pages(vma, addr,
 					      &leaf->pages[pte_index(addr)],
 					      &left);

@@ -65,11 +65,13 @@ struct altvm_mm {
  * @users: calls that are inside the space, see altvm_space_enter()
  * @dead: set once when the window goes; then nobody enters any more
  * @idle: waited on until @users is 0
- * @lock: protects changes of @tree, @nr_total, @nr_data, and @nr_busy
+ * @lock: protects changes of @tree, @nr_total, @nr_data, @nr_busy
+ *	and @changes
  * @tree: the areas, see tree.c; read under RCU
  * @nr_total: pages mapped in this window
  * @nr_data: those that are private and writable
  * @nr_busy: ranges that are busy
+ * @changes: of @tree, so that one can tell that there were none
  * @leaves: the pages, see store.c
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
@@ -94,7 +96,7 @@ struct altvm_space {
 
 	struct mutex lock ____cacheline_aligned_in_smp;
 	struct maple_tree tree;
-	unsigned long nr_total, nr_data, nr_busy;
+	unsigned long nr_total, nr_data, nr_busy, changes;
 
 	struct xarray leaves;
 	struct mutex flush_lock;

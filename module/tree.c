@@ -153,6 +153,16 @@ int altvm_tree_gap(struct altvm_space *space, unsigned long size,
 	return 0;
 }
 
+static int tree_write(struct altvm_space *space, struct ma_state *mas,
+		      void *entry, gfp_t gfp)
+{
+	int ret = mas_store_gfp(mas, entry, gfp);
+
+	if (!ret)
+		WRITE_ONCE(space->changes, space->changes + 1);
+	return ret;
+}
+
 /**
  * altvm_tree_store() - make [start, end) one area, with its equal neighbours
  * @space: locked
@@ -188,7 +198,7 @@ int altvm_tree_store(struct altvm_space *space, unsigned long start,
 			start = mas.index;
 	}
 	mas_set_range(&mas, start, end - 1);
-	return mas_store_gfp(&mas, entry, gfp);
+	return tree_write(space, &mas, entry, gfp);
 }
 
 /**
@@ -205,7 +215,7 @@ int altvm_tree_erase(struct altvm_space *space, unsigned long start,
 {
 	MA_STATE(mas, &space->tree, start, end - 1);
 
-	return mas_store_gfp(&mas, NULL, gfp);
+	return tree_write(space, &mas, NULL, gfp);
 }
 
 /**
@@ -224,7 +234,7 @@ int altvm_tree_claim(struct altvm_space *space, unsigned long start,
 		     unsigned long end, gfp_t gfp)
 {
 	MA_STATE(mas, &space->tree, start, end - 1);
-	int ret = mas_store_gfp(&mas, xa_mk_value(ALTVM_ATTR_BUSY), gfp);
+	int ret = tree_write(space, &mas, xa_mk_value(ALTVM_ATTR_BUSY), gfp);
 
 	if (!ret)
 		space->nr_busy++;
