@@ -15,15 +15,19 @@
 
 static int native_open(struct vm *vm, void *addr, size_t len, int prot)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			  MAP_FIXED_NOREPLACE;
+	/* Where nothing else is put: what is outside must not get in. */
+	char *at = addr ? addr : (char *)(16 * TiB);
 
 	(void)prot;
 	/* A huge page would make more resident than was touched. */
 	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
 		return -1;
-	if (addr)
-		flags |= MAP_FIXED_NOREPLACE;
-	vm->base = mmap(addr, len, PROT_NONE, flags, -1, 0);
+	do {
+		vm->base = mmap(at, len, PROT_NONE, flags, -1, 0);
+		at += TiB;
+	} while (vm->base == MAP_FAILED && errno == EEXIST && !addr);
 	if (vm->base == MAP_FAILED)
 		return -1;
 	vm->len = len;
