@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * A tour of altvm.  Each step says what it does, shows what the kernel makes of
- * it, and checks it.  Exits with 1 if anything is not as told.
+ * demo [AREAS]: a tour of altvm.  Each step says what it does, shows what the
+ * kernel makes of it, and checks it.  Exits with 1 if anything is not as told.
+ *
+ * AREAS: how many to make in the step in which mprotect(2) fails.  Fewer are for
+ * debug kernels, where altvm checks all areas after each call.
  */
 #define _GNU_SOURCE
 #include <altvm.h>
@@ -413,7 +416,8 @@ static void step_fork(void)
 	check(!strncmp(rw, "written", 7), "ours is as it was");
 }
 
-#define MANY 80000 /* pages, every second one protected */
+/* Pages, of which every second one is protected; so many areas come of it. */
+static size_t many = 80000;
 
 static unsigned long read_map_limit(void)
 {
@@ -431,18 +435,18 @@ static unsigned long read_map_limit(void)
 /* Return: how many pages could be protected. */
 static size_t alternate_native(void)
 {
-	char *p = mmap(NULL, MANY * PAGE, RW,
+	char *p = mmap(NULL, many * PAGE, RW,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t done = 0;
 
 	if (p == MAP_FAILED)
 		err(1, "mmap");
-	while (done < MANY / 2 &&
+	while (done < many / 2 &&
 	       !mprotect(p + 2 * done * PAGE, PAGE, PROT_NONE))
 		done++;
-	if (done < MANY / 2)
+	if (done < many / 2)
 		show("mprotect: %s after %zu pages", strerror(errno), done);
-	munmap(p, MANY * PAGE);
+	munmap(p, many * PAGE);
 	return done;
 }
 
@@ -451,7 +455,7 @@ static bool alternates(char *p)
 {
 	struct trap trap;
 
-	for (size_t i = 0; i < MANY; i += 1000)
+	for (size_t i = 0; i < many; i += 1000)
 		if (!trap_write(p + i * PAGE, &trap) ||
 		    trap.code != SEGV_ACCERR || trap.addr != p + i * PAGE ||
 		    trap_write(p + (i + 1) * PAGE, &trap))
@@ -461,16 +465,16 @@ static bool alternates(char *p)
 
 static void alternate_altvm(void)
 {
-	char *p = map(MANY * PAGE, RW);
+	char *p = map(many * PAGE, RW);
 	size_t done = 0;
 
-	while (done < MANY / 2 &&
+	while (done < many / 2 &&
 	       !altvm_mprotect(vm, p + 2 * done * PAGE, PAGE, PROT_NONE))
 		done++;
 	show("altvm_mprotect: %zu pages, so %zu areas", done, 2 * done);
-	check(done == MANY / 2, "altvm goes on");
+	check(done == many / 2, "altvm goes on");
 	check(alternates(p), "and each page has the rights it was given");
-	unmap(p, MANY * PAGE);
+	unmap(p, many * PAGE);
 }
 
 static void step_many(void)
@@ -481,8 +485,8 @@ static void step_many(void)
 	say("Guard pages, garbage collectors and JITs give neighbouring pages");
 	say("different rights.  Each change is a mapping, and of those a process");
 	printf("   gets vm.max_map_count, here %lu:\n", max);
-	if (max < MANY)
-		check(alternate_native() < MANY / 2, "mprotect gives up");
+	if (max < many)
+		check(alternate_native() < many / 2, "mprotect gives up");
 	else
 		say("(more than this demo makes: mprotect would not fail)");
 	alternate_altvm();
@@ -507,8 +511,10 @@ static void step_end(void)
 	check(show_maps(window, length) == 0, "nothing is left of it");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		many = strtoul(argv[1], NULL, 0) & ~1UL;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("altvm: a second virtual-memory system for this process\n");
 	step_window();

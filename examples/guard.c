@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Stacks for coroutines, each above a guard page.  A guard page costs the kernel
- * a mapping of its own, twice: a process gets no more than vm.max_map_count
- * (65530) of them, and mmap fails at some 32000 stacks.  altvm has no such limit.
+ * guard [STACKS]: stacks for coroutines, each above a guard page.  A guard page
+ * costs the kernel a mapping of its own, and the stack another: a process gets no
+ * more than vm.max_map_count (65530), which is some 32000 stacks.  altvm has no
+ * such limit.
  */
 #include <altvm.h>
 #include <err.h>
@@ -16,7 +17,8 @@
 
 #define PAGE ((size_t)4096)
 #define STACK (4 * PAGE) /* the lowest page of it is the guard */
-#define STACKS 40000
+
+static size_t nr_stacks = 40000;
 
 struct coroutine {
 	char *stack;
@@ -29,12 +31,12 @@ struct coroutine {
 static char *make_stacks(struct altvm *vm)
 {
 	char *stacks =
-		altvm_mmap(vm, NULL, STACKS * STACK, PROT_READ | PROT_WRITE,
+		altvm_mmap(vm, NULL, nr_stacks * STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 
 	if (stacks == MAP_FAILED)
 		err(1, "altvm_mmap");
-	for (size_t i = 0; i < STACKS; i++)
+	for (size_t i = 0; i < nr_stacks; i++)
 		if (altvm_mprotect(vm, stacks + i * STACK, PAGE, PROT_NONE) < 0)
 			err(1, "guard page %zu", i);
 	return stacks;
@@ -82,7 +84,7 @@ static void run_some(char *stacks)
 	static struct coroutine co;
 	struct trap trap;
 
-	for (size_t i = 0; i < STACKS; i += 1000) {
+	for (size_t i = 0; i < nr_stacks; i += 1000) {
 		co = (struct coroutine){
 			.stack = stacks + i * STACK,
 			.depth = 10,
@@ -110,16 +112,19 @@ static void overflow_one(char *stacks, size_t i)
 		errx(1, "not in its guard page %p", (void *)co.stack);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct altvm *vm = altvm_open(0, ALTVM_OPEN_NOEXEC);
 	char *stacks;
 
+	if (argc > 1)
+		nr_stacks = strtoul(argv[1], NULL, 0);
 	if (!vm)
 		err(1, "altvm_open");
 	stacks = make_stacks(vm);
-	printf("%d stacks with guard pages: %d areas\n", STACKS, 2 * STACKS);
+	printf("%zu stacks with guard pages: %zu areas\n", nr_stacks,
+	       2 * nr_stacks);
 	run_some(stacks);
-	overflow_one(stacks, STACKS / 2);
+	overflow_one(stacks, nr_stacks / 2);
 	return altvm_close(vm) < 0;
 }
