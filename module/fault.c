@@ -8,7 +8,8 @@
  *   busy        any                            wait, then again
  *   PROT_NONE   any                            SIGSEGV, SEGV_ACCERR
  *   read-only   write                          SIGSEGV, SEGV_ACCERR
- *   area        read               empty       the zero page
+ *   area        read               empty       the zero page; if the page below
+ *                                              has it too, some pages ahead
  *   area        write              empty       a new page
  *   area        write              zero page   zap it, then a new page
  *   area        read or write      a page      map that page, writable if the
@@ -37,6 +38,9 @@
 #include "space.h"
 #include "store.h"
 #include "tree.h"
+
+/* How many pages a read of untouched memory maps at most. */
+#define ZERO_AHEAD_MAX 16
 
 /**
  * struct fault - what is known about a fault
@@ -86,10 +90,39 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 
 	if (page)
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
-	altvm_leaf_set(leaf, f->addr, f->write ? f->page : ZERO_PAGE(0));
-	if (f->write)
+	if (f->write) {
+		altvm_store_adopt(f->space, f->addr, f->page);
+		altvm_leaf_set(leaf, f->addr, f->page);
 		f->page = NULL;
+	} else {
+		altvm_leaf_set(leaf, f->addr, ZERO_PAGE(0));
+	}
 	return 0;
+}
+
+/*
+ * A read got the zero page.  If it follows another such read, map the zero page
+ * on some more pages: that costs no memory.  The leaf is locked.
+ */
+static void fault_ahead(struct fault *f, struct altvm_leaf *leaf)
+{
+	unsigned long start = f->addr + PAGE_SIZE, end = start;
+	unsigned long limit = ALIGN(start, PMD_SIZE);
+	struct altvm_area area;
+
+	if (!(f->addr & ~PMD_MASK) ||
+	    !altvm_page_is_zero(altvm_leaf_page(leaf, f->addr - PAGE_SIZE)) ||
+	    !altvm_tree_next(f->space, f->addr, start, &area) ||
+	    area.attr != f->attr)
+		return;
+	limit = min3(limit, area.end, f->addr + ZERO_AHEAD_MAX * PAGE_SIZE);
+	while (end < limit && !altvm_leaf_page(leaf, end))
+		end += PAGE_SIZE;
+	if (start == end ||
+	    altvm_pte_insert_ahead(f->space, start, end, f->attr))
+		return;
+	for (; start < end; start += PAGE_SIZE)
+		altvm_leaf_set(leaf, start, ALTVM_ZERO_AHEAD);
 }
 
 /*
@@ -130,6 +163,7 @@ static int fault_check(struct fault *f)
 static int fault_try(struct fault *f)
 {
 	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+	bool first;
 	int ret;
 
 	if (unlikely(!leaf)) {
@@ -149,10 +183,13 @@ static int fault_try(struct fault *f)
 
 	mutex_lock(&leaf->lock);
 	ret = fault_check(f);
+	first = !f->write && !altvm_leaf_page(leaf, f->addr);
 	if (!ret)
 		ret = fault_store(f, leaf);
 	if (!ret)
 		ret = fault_map(f, leaf);
+	if (!ret && first)
+		fault_ahead(f, leaf);
 	mutex_unlock(&leaf->lock);
 	return ret;
 }
@@ -195,21 +232,29 @@ static bool fault_restore(struct fault *f)
 	return present;
 }
 
-/*
- * Raise SIGSEGV as the kernel does for a denied access; VM_FAULT_SIGSEGV alone
- * would say SEGV_MAPERR.  force_sig_fault() is not exported, so where the signal
- * has to be forced on the process, it dies of the kernel's.
- */
-static vm_fault_t fault_deny(struct vm_fault *vmf, struct fault *f)
+/* Would the current thread not act on a SIGSEGV that is merely sent? */
+static bool must_be_forced(void)
 {
 	const struct k_sigaction *action =
 		&current->sighand->action[SIGSEGV - 1];
+
+	return sigismember(&current->blocked, SIGSEGV) ||
+	       READ_ONCE(action->sa.sa_handler) == SIG_IGN ||
+	       current->signal->flags & SIGNAL_UNKILLABLE;
+}
+
+/*
+ * Raise SIGSEGV as the kernel does for a denied access; VM_FAULT_SIGSEGV alone
+ * would say SEGV_MAPERR.  force_sig_fault() is not exported, so where the signal
+ * has to be forced on the process, it gets the kernel's.
+ */
+static vm_fault_t fault_deny(struct vm_fault *vmf, struct fault *f)
+{
 	struct kernel_siginfo info;
 	bool present = fault_restore(f);
 
 	if (!(vmf->flags & FAULT_FLAG_USER) || f->space->mm != current->mm ||
-	    sigismember(&current->blocked, SIGSEGV) ||
-	    READ_ONCE(action->sa.sa_handler) == SIG_IGN)
+	    must_be_forced())
 		return VM_FAULT_SIGSEGV;
 
 	current->thread.cr2 = vmf->real_address;

@@ -118,10 +118,12 @@ static void sync_area(struct altvm_space *space, struct altvm_leaf *leaf,
 
 	if (area->attr & ALTVM_ATTR_BUSY)
 		return;
-	if (remap || !accessible)
+	if (remap || !accessible) {
+		altvm_pte_settle(space, leaf, area->start, area->end);
 		altvm_pte_zap(space, area->start, area->end);
-	else
+	} else {
 		altvm_pte_protect(space, area->start, area->end, area->attr);
+	}
 	if (accessible && (remap || change->none))
 		altvm_pte_insert_leaf(space, leaf, area->start, area->end,
 				      area->attr);
@@ -182,6 +184,7 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
 		/* Wait for faults that read the tree before. */
 		mutex_lock(&leaf->lock);
+		altvm_pte_settle(space, leaf, lo, hi);
 		zap |= leaf->nr;
 		mutex_unlock(&leaf->lock);
 	}

@@ -74,14 +74,27 @@ static struct vm_area_struct *pte_vma(struct altvm_space *space,
 	return &space->vma[attr & VM_ACCESS_FLAGS];
 }
 
+static pte_t pte_zero(struct vm_area_struct *vma)
+{
+	return pte_mkspecial(pfn_pte(page_to_pfn(ZERO_PAGE(0)),
+				     vma->vm_page_prot));
+}
+
 static int pte_set_zero(pte_t *pte, unsigned long addr, void *data)
 {
 	struct vm_area_struct *vma = data;
 
 	if (pte_none(ptep_get(pte)))
-		set_pte_at(vma->vm_mm, addr, pte,
-			   pte_mkspecial(pfn_pte(page_to_pfn(ZERO_PAGE(0)),
-						 vma->vm_page_prot)));
+		set_pte_at(vma->vm_mm, addr, pte, pte_zero(vma));
+	return 0;
+}
+
+static int pte_set_zero_old(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_area_struct *vma = data;
+
+	if (pte_none(ptep_get(pte)))
+		set_pte_at(vma->vm_mm, addr, pte, pte_mkold(pte_zero(vma)));
 	return 0;
 }
 
@@ -91,6 +104,66 @@ static int pte_insert_zero(struct altvm_space *space, unsigned long addr,
 {
 	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_set_zero,
 				   pte_vma(space, attr & ~VM_WRITE));
+}
+
+/**
+ * altvm_pte_insert_ahead() - map the zero page where there is no PTE yet
+ * @space: entered, or in a fault on its window
+ * @start: page-aligned
+ * @end: exclusive, in the same 2 MiB
+ * @attr: of the area
+ *
+ * Context: leaf locked.
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_pte_insert_ahead(struct altvm_space *space, unsigned long start,
+			   unsigned long end, unsigned long attr)
+{
+	return apply_to_page_range(space->mm, start, end - start,
+				   pte_set_zero_old,
+				   pte_vma(space, attr & ~VM_WRITE));
+}
+
+static int pte_get_young(pte_t *pte, unsigned long addr, void *data)
+{
+	*(bool *)data = pte_young(ptep_get(pte));
+	return 0;
+}
+
+/**
+ * altvm_pte_young() - has the page been accessed through its PTE?
+ * @space: entered
+ * @addr: page-aligned
+ *
+ * Context: leaf locked.
+ */
+bool altvm_pte_young(struct altvm_space *space, unsigned long addr)
+{
+	bool young = false;
+
+	apply_to_existing_page_range(space->mm, addr, PAGE_SIZE, pte_get_young,
+				     &young);
+	return young;
+}
+
+/**
+ * altvm_pte_settle() - find out which pages mapped ahead were accessed
+ * @space: entered
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ *
+ * To be called before PTEs are zapped whose pages stay in the store.
+ */
+void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long start, unsigned long end)
+{
+	if (!leaf->ahead)
+		return;
+	for (; start < end; start += PAGE_SIZE)
+		if (altvm_leaf_page(leaf, start) == ALTVM_ZERO_AHEAD)
+			altvm_leaf_settle(leaf, start,
+					  altvm_pte_young(space, start));
 }
 
 /**

@@ -12,6 +12,11 @@ int altvm_pte_insert(struct altvm_space *space, unsigned long addr,
 int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 			  unsigned long start, unsigned long end,
 			  unsigned long attr);
+int altvm_pte_insert_ahead(struct altvm_space *space, unsigned long start,
+			   unsigned long end, unsigned long attr);
+bool altvm_pte_young(struct altvm_space *space, unsigned long addr);
+void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
+		      unsigned long start, unsigned long end);
 void altvm_pte_protect(struct altvm_space *space, unsigned long start,
 		       unsigned long end, unsigned long attr);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,

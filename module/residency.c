@@ -7,16 +7,19 @@
  */
 #include <linux/uaccess.h>
 
+#include "pte.h"
 #include "residency.h"
 #include "store.h"
 #include "tree.h"
 
-/* Fill @vec for [start, end), part of a leaf; the leaf is locked. */
-static void leaf_residency(const struct altvm_leaf *leaf, unsigned long start,
-			   unsigned long end, u8 *vec)
+static bool is_resident(struct altvm_space *space, const struct altvm_leaf *leaf,
+			unsigned long addr)
 {
-	for (; start < end; start += PAGE_SIZE)
-		*vec++ = altvm_leaf_page(leaf, start) != NULL;
+	const struct page *page = altvm_leaf_page(leaf, addr);
+
+	if (unlikely(page == ALTVM_ZERO_AHEAD))
+		return altvm_pte_young(space, addr);
+	return page;
 }
 
 /*
@@ -47,7 +50,9 @@ static long residency(struct altvm_space *space, unsigned long start,
 	memset(vec, 0, nr);
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
-		leaf_residency(leaf, lo, hi, vec + ((lo - start) >> PAGE_SHIFT));
+		for (; leaf->nr && lo < hi; lo += PAGE_SIZE)
+			vec[(lo - start) >> PAGE_SHIFT] =
+				is_resident(space, leaf, lo);
 		mutex_unlock(&leaf->lock);
 	}
 	return nr;

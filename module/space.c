@@ -166,8 +166,11 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	mutex_init(&space->lock);
 	mutex_init(&space->flush_lock);
 	altvm_tree_init(space);
-	altvm_store_init(space);
 	altvm_pte_init(space, window->vm_file);
+	if (altvm_store_init(space)) {
+		kmem_cache_free(space_cache, space);
+		return NULL;
+	}
 	return space;
 }
 

@@ -73,6 +73,7 @@ struct altvm_mm {
  * @nr_busy: ranges that are busy
  * @changes: of @tree, so that one can tell that there were none
  * @leaves: the pages, see store.c
+ * @shmem: whose mapping the pages have, see store.c; constant
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
  * @corner_ready: the corner has its page tables
@@ -99,6 +100,7 @@ struct altvm_space {
 	unsigned long nr_total, nr_data, nr_busy, changes;
 
 	struct xarray leaves;
+	struct file *shmem;
 	struct mutex flush_lock;
 	unsigned long flush_gen;
 	bool corner_ready;

@@ -11,10 +11,20 @@
  * keeps it until the zap that follows, which frees it after its TLB flush, in a
  * batch.  A page that no PTE maps can be in no TLB and is freed at once.
  *
+ * As long as a page is stored, its ->mapping is that of a shmem file that the
+ * space keeps, and its ->index says where in the window it is.  It is not in
+ * that file's page cache, nor on any LRU list, so nobody comes to it from there.
+ * But for those who come from the PTE it says what they need to know:
+ *  - a futex that is not process-private is found by mapping and index;
+ *  - get_user_pages_fast() takes pages with a mapping only, and long-term pins
+ *    of files only from shmem.
+ *
  * Locks: altvm_leaf.lock for a leaf; the leaf itself never goes while the
  * space is there.
  */
+#include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -31,10 +41,16 @@ static unsigned long leaf_index(const struct altvm_space *space,
 /**
  * altvm_store_init() - no pages
  * @space: being made
+ *
+ * Return: 0 or -ENOMEM, -ENFILE.
  */
-void altvm_store_init(struct altvm_space *space)
+int altvm_store_init(struct altvm_space *space)
 {
 	xa_init_flags(&space->leaves, XA_FLAGS_ACCOUNT);
+	space->shmem = shmem_kernel_file_setup("altvm",
+					       space->end - space->start,
+					       VM_NORESERVE);
+	return PTR_ERR_OR_ZERO(space->shmem);
 }
 
 /**
@@ -56,6 +72,28 @@ void altvm_store_destroy(struct altvm_space *space)
 		cond_resched();
 	}
 	xa_destroy(&space->leaves);
+	fput(space->shmem);
+}
+
+/**
+ * altvm_store_adopt() - make a page one of this space's
+ * @space: entered, or in a fault on its window
+ * @addr: where it is going to be stored
+ * @page: nobody else has it
+ */
+void altvm_store_adopt(struct altvm_space *space, unsigned long addr,
+		       struct page *page)
+{
+	page->index = (addr - space->start) >> PAGE_SHIFT;
+	/* Whoever sees the mapping sees the index. */
+	smp_store_release(&page->mapping, space->shmem->f_mapping);
+}
+
+static void store_disown(struct page *page)
+{
+	/* The allocator wants it so, and the last reference may not be ours. */
+	WRITE_ONCE(page->mapping, NULL);
+	put_page(page);
 }
 
 /**
@@ -156,6 +194,7 @@ void altvm_leaf_trim(struct altvm_leaf *leaf)
 		return;
 	free_page((unsigned long)leaf->pages);
 	leaf->pages = NULL;
+	leaf->ahead = false;
 }
 
 /**
@@ -190,7 +229,24 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 		leaf->nr++;
 	else
 		WARN_ON_ONCE(!altvm_page_is_zero(*slot));
+	leaf->ahead |= page == ALTVM_ZERO_AHEAD;
 	*slot = page;
+}
+
+/**
+ * altvm_leaf_settle() - replace ALTVM_ZERO_AHEAD by what it has turned out to be
+ * @leaf: locked
+ * @addr: in its 2 MiB, of such an entry
+ * @young: has the page been read?
+ */
+void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young)
+{
+	struct page **slot = &leaf->pages[pte_index(addr)];
+
+	lockdep_assert_held(&leaf->lock);
+	*slot = young ? ZERO_PAGE(0) : NULL;
+	if (!young)
+		leaf->nr--;
 }
 
 /**
@@ -220,7 +276,7 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 		leaf->pages[i] = NULL;
 		leaf->nr--;
 		if (!altvm_page_is_zero(page))
-			put_page(page);
+			store_disown(page);
 	}
 	return before - leaf->nr;
 }

@@ -12,9 +12,10 @@
  * @lock: protects the rest, and orders all changes of the PTEs in these 2 MiB
  *	against each other
  * @nr: entries that are not NULL
- * @pages: PTRS_PER_PTE entries, each NULL, the zero page (which is not counted),
- *	or a page of which the store has a reference; NULL while @nr is 0 or
- *	nothing has been stored yet
+ * @ahead: some entry may be ALTVM_ZERO_AHEAD
+ * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
+ *	(of which no references are taken), or a page of which the store has a
+ *	reference; NULL while @nr is 0 or nothing has been stored yet
  *
  * A leaf stays until its space goes: so does the page table above which it
  * stands, which is far larger.
@@ -22,6 +23,7 @@
 struct altvm_leaf {
 	struct mutex lock;
 	unsigned int nr;
+	bool ahead;
 	struct page **pages;
 };
 
@@ -40,9 +42,11 @@ struct altvm_leaf {
 	     ((hi) = min((to), ALIGN((lo) + 1, PMD_SIZE)), true);	\
 	     (lo) = (hi))
 
-void altvm_store_init(struct altvm_space *space);
+int altvm_store_init(struct altvm_space *space);
 void altvm_store_destroy(struct altvm_space *space);
 
+void altvm_store_adopt(struct altvm_space *space, unsigned long addr,
+		       struct page *page);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 				    unsigned long addr);
 struct altvm_leaf *altvm_store_get(struct altvm_space *space,
@@ -56,6 +60,7 @@ bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 			 unsigned long end);
 void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 		    struct page *page);
+void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young);
 unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			      unsigned long end);
 
@@ -72,9 +77,16 @@ static inline struct page *altvm_leaf_page(const struct altvm_leaf *leaf,
 	return leaf->pages ? leaf->pages[pte_index(addr)] : NULL;
 }
 
+/*
+ * The zero page, mapped ahead of a reader who may never come: the page counts
+ * as resident only if its PTE is young.
+ */
+#define ALTVM_ZERO_AHEAD ((struct page *)((unsigned long)ZERO_PAGE(0) | 1))
+
+/* Is an entry one of the two that stand for the zero page? */
 static inline bool altvm_page_is_zero(const struct page *page)
 {
-	return page == ZERO_PAGE(0);
+	return ((unsigned long)page & ~1UL) == (unsigned long)ZERO_PAGE(0);
 }
 
 int altvm_store_module_init(void);
