@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rows.
+ *
+ * A row that gets or gives back pages in its timed part has at most ROOM of
+ * them: they share the neighbour's page of page-table entries, so only the
+ * isolated rows pay for page tables.  Rows with more pages keep them.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+static size_t lane_bytes(const struct lane *lane)
+{
+	return lane->row->pages * PAGE;
+}
+
+static int lane_map(struct lane *lane, char *addr, size_t len, int flags,
+		    char **out)
+{
+	struct world *world = lane->world;
+
+	if (addr)
+		flags |= MAP_FIXED_NOREPLACE;
+	return world->ops->map(world, addr, len, RW,
+			       flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, out);
+}
+
+static int lane_unmap(struct lane *lane, char *addr, size_t len)
+{
+	return lane->world->ops->unmap(lane->world, addr, len);
+}
+
+static int lane_protect(struct lane *lane, char *addr, size_t len, int prot)
+{
+	return lane->world->ops->protect(lane->world, addr, len, prot);
+}
+
+static void touch_pages(char *addr, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++)
+		*(volatile char *)(addr + i * PAGE) = 1;
+}
+
+/* Setup and teardown */
+
+static int setup_mapped(struct lane *lane)
+{
+	char *out;
+
+	return lane_map(lane, lane->addr, lane_bytes(lane), 0, &out);
+}
+
+static int setup_resident(struct lane *lane)
+{
+	int ret = setup_mapped(lane);
+
+	if (!ret)
+		touch_pages(lane->addr, lane->row->pages);
+	return ret;
+}
+
+/* One resident page for each op, none beside another: they must not merge. */
+static int setup_scattered(struct lane *lane)
+{
+	char *addr = lane->addr;
+	int ret = 0;
+
+	for (unsigned int i = 0; i < lane->row->ops && !ret; i++) {
+		ret = lane_map(lane, addr, PAGE, 0, &addr);
+		if (!ret)
+			touch_pages(addr, 1);
+		addr += 2 * PAGE;
+	}
+	return ret;
+}
+
+static int op_split(struct lane *lane, unsigned long i);
+
+static int setup_split(struct lane *lane)
+{
+	int ret = setup_mapped(lane);
+
+	for (unsigned int i = 0; i < lane->row->ops && !ret; i++)
+		ret = op_split(lane, i);
+	return ret;
+}
+
+static int teardown_unmap(struct lane *lane)
+{
+	return lane_unmap(lane, lane->addr, lane_bytes(lane));
+}
+
+/* Operations */
+
+static int op_spin(struct lane *lane, unsigned long i)
+{
+	unsigned long x = i;
+
+	for (int k = 0; k < 1000; k++) {
+		x = x * 6364136223846793005UL + 1442695040888963407UL;
+		asm volatile("" : "+r" (x));
+	}
+	return 0;
+}
+
+static int op_getppid(struct lane *lane, unsigned long i)
+{
+	syscall(SYS_getppid);
+	return 0;
+}
+
+static int op_refused(struct lane *lane, unsigned long i)
+{
+	int ret = lane->world->ops->refused(lane->world);
+
+	return ret == -ENOTTY ? 0 : ret;
+}
+
+static int op_map_unmap(struct lane *lane, unsigned long i)
+{
+	char *p;
+	int ret = lane_map(lane, lane->addr, lane_bytes(lane), 0, &p);
+
+	return ret ? ret : lane_unmap(lane, p, lane_bytes(lane));
+}
+
+static int op_map_touch_unmap(struct lane *lane, unsigned long i)
+{
+	char *p;
+	int ret = lane_map(lane, lane->addr, lane_bytes(lane), 0, &p);
+
+	if (ret)
+		return ret;
+	touch_pages(p, lane->row->pages);
+	return lane_unmap(lane, p, lane_bytes(lane));
+}
+
+static int op_populate(struct lane *lane, unsigned long i)
+{
+	char *p;
+
+	return lane_map(lane, lane->addr, lane_bytes(lane), MAP_POPULATE, &p);
+}
+
+static int op_write(struct lane *lane, unsigned long i)
+{
+	*(volatile char *)(lane->addr + i * PAGE) = 1;
+	return 0;
+}
+
+static int op_read(struct lane *lane, unsigned long i)
+{
+	(void)*(volatile char *)(lane->addr + i * PAGE);
+	return 0;
+}
+
+static int op_unmap(struct lane *lane, unsigned long i)
+{
+	return lane_unmap(lane, lane->addr, lane_bytes(lane));
+}
+
+static int op_unmap_scattered(struct lane *lane, unsigned long i)
+{
+	return lane_unmap(lane, lane->addr + 2 * i * PAGE, PAGE);
+}
+
+static int op_protect(struct lane *lane, unsigned long i)
+{
+	return lane_protect(lane, lane->addr, lane_bytes(lane),
+			    i & 1 ? RW : lane->row->prot);
+}
+
+/* A call that defers its work to the next access does not win this row. */
+static int op_protect_touch(struct lane *lane, unsigned long i)
+{
+	int ret = lane_protect(lane, lane->addr, lane_bytes(lane),
+			       lane->row->prot);
+
+	if (!ret)
+		ret = lane_protect(lane, lane->addr, lane_bytes(lane), RW);
+	if (!ret)
+		touch_pages(lane->addr, lane->row->pages);
+	return ret;
+}
+
+/* Three areas, then one again. */
+static int op_protect_middle(struct lane *lane, unsigned long i)
+{
+	char *addr = lane->addr + lane->row->pages / 2 * PAGE;
+	int ret = lane_protect(lane, addr, PAGE, lane->row->prot);
+
+	return ret ? ret : lane_protect(lane, addr, PAGE, RW);
+}
+
+static int op_split(struct lane *lane, unsigned long i)
+{
+	return lane_protect(lane, lane->addr + (2 * i + 1) * PAGE, PAGE,
+			    lane->row->prot);
+}
+
+static int op_merge(struct lane *lane, unsigned long i)
+{
+	return lane_protect(lane, lane->addr + (2 * i + 1) * PAGE, PAGE, RW);
+}
+
+static int op_mincore(struct lane *lane, unsigned long i)
+{
+	struct world *world = lane->world;
+
+	return world->ops->mincore(world, lane->addr, lane_bytes(lane),
+				   lane->vec);
+}
+
+#define MAPPED		.setup = setup_mapped, .teardown = teardown_unmap
+#define RESIDENT	.setup = setup_resident, .teardown = teardown_unmap
+
+const struct row rows[] = {
+	/* References: the machine's and the kernel's own speed. */
+	{ "spin", "call", 256, 1, .op = op_spin, .flags = ROW_NATIVE },
+	{ "getppid", "call", 1024, 1, .op = op_getppid, .flags = ROW_NATIVE },
+	{ "refused ioctl", "call", 1024, 1, .op = op_refused },
+
+	/* Mapping and unmapping: a call here is the pair. */
+	{ "mmap+munmap 4K anywhere", "pair", 256, 1, 1,
+	  .op = op_map_unmap, .flags = ROW_ANYWHERE },
+	{ "mmap+munmap 4K fixed", "pair", 256, 1, 1, .op = op_map_unmap },
+	{ "mmap+munmap 1M anywhere", "pair", 256, 1, 256,
+	  .op = op_map_unmap, .flags = ROW_ANYWHERE },
+	{ "mmap+munmap 1M fixed", "pair", 256, 1, 256, .op = op_map_unmap },
+	{ "mmap+touch+munmap 4K", "page", 128, 1, 1, .op = op_map_touch_unmap },
+	{ "mmap+touch+munmap 4K isolated", "page", 128, 1, 1,
+	  .op = op_map_touch_unmap, .flags = ROW_ISOLATED },
+	{ "mmap+touch+munmap 1M", "page", 4, 256, 256,
+	  .op = op_map_touch_unmap },
+	{ "munmap resident 4K", "page", 128, 1, 256, .setup = setup_scattered,
+	  .teardown = teardown_unmap, .op = op_unmap_scattered },
+	{ "munmap resident 1M", "page", 1, 256, 256, RESIDENT, .op = op_unmap },
+
+	/* Getting pages. */
+	{ "write fault", "page", 256, 1, 256, MAPPED, .op = op_write },
+	{ "read fault", "page", 256, 1, 256, MAPPED, .op = op_read },
+	{ "mmap populate 1M", "page", 1, 256, 256,
+	  .op = op_populate, .teardown = teardown_unmap },
+
+	/* Protections. */
+	{ "mprotect 1 RW/R", "call", 256, 1, 1, PROT_READ,
+	  RESIDENT, .op = op_protect },
+	{ "mprotect 1 RW/NONE", "call", 256, 1, 1, PROT_NONE,
+	  RESIDENT, .op = op_protect },
+	{ "mprotect 512 RW/R", "call", 32, 1, 512, PROT_READ,
+	  RESIDENT, .op = op_protect },
+	{ "mprotect 512 RW/NONE", "call", 32, 1, 512, PROT_NONE,
+	  RESIDENT, .op = op_protect },
+	{ "mprotect 1 R, RW, touch", "cycle", 128, 1, 1, PROT_READ,
+	  RESIDENT, .op = op_protect_touch },
+	{ "mprotect 512 R, RW, touch", "cycle", 8, 1, 512, PROT_READ,
+	  RESIDENT, .op = op_protect_touch },
+	{ "mprotect 512 NONE, RW, touch", "cycle", 8, 1, 512, PROT_NONE,
+	  RESIDENT, .op = op_protect_touch },
+	{ "mprotect 1 of 512 R, RW", "cycle", 128, 1, 512, PROT_READ,
+	  RESIDENT, .op = op_protect_middle },
+	{ "mprotect split", "call", 1000, 1, 2002, PROT_READ,
+	  MAPPED, .op = op_split },
+	{ "mprotect merge", "call", 1000, 1, 2002, PROT_READ,
+	  .setup = setup_split, .teardown = teardown_unmap, .op = op_merge },
+	{ "mprotect alternating 100000", "call", 50000, 1, 100001, PROT_READ,
+	  MAPPED, .op = op_split, .flags = ROW_ONCE },
+
+	/* Looking. */
+	{ "mincore 512", "call", 64, 1, 512, RESIDENT, .op = op_mincore },
+};
+
+const size_t nr_rows = sizeof(rows) / sizeof(rows[0]);
