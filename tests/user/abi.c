@@ -367,6 +367,7 @@ TEST_F(abi, read_only_structure)
 
 	arg = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)arg);
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, 1, RW));
 	for_each_command(c) {
 		fill(c, &self->vm, arg);
 		ASSERT_EQ(0, mprotect(arg, PAGE, PROT_READ));

@@ -293,13 +293,18 @@ int vm_resident(struct vm *vm, void *addr)
 	return vec & 1;
 }
 
-/* Both files have lines as in /proc/PID/maps. */
+/*
+ * Both files have lines as in /proc/PID/maps.  In fdinfo they follow that of
+ * their window, and windows of other processes may be listed too.
+ */
 long vm_areas(struct vm *vm)
 {
 	unsigned long start, end;
 	char path[64], line[512];
+	bool ours = vm_is_native(vm);
 	long nr = 0;
 	FILE *f;
+	int pid;
 
 	if (vm_is_native(vm))
 		snprintf(path, sizeof(path), "/proc/self/maps");
@@ -309,10 +314,12 @@ long vm_areas(struct vm *vm)
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) != 2)
-			continue;
-		if (start >= (uintptr_t)vm->base &&
-		    end <= (uintptr_t)vm->base + vm->len)
+		if (sscanf(line, "altvm-window: %lx-%lx pid %d", &start, &end,
+			   &pid) == 3)
+			ours = pid == getpid();
+		else if (sscanf(line, "%lx-%lx ", &start, &end) == 2 && ours &&
+			 start >= (uintptr_t)vm->base &&
+			 end <= (uintptr_t)vm->base + vm->len)
 			nr++;
 	}
 	fclose(f);
