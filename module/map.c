@@ -316,10 +316,12 @@ static int map_fixed(struct altvm_space *space, struct map_request *req)
 {
 	int ret;
 
-	if (!altvm_range_ok(space, req->addr, req->len))
+	if (req->addr > TASK_SIZE - req->len)
 		return -ENOMEM;
 	if (offset_in_page(req->addr))
 		return -EINVAL;
+	if (!altvm_range_ok(space, req->addr, req->len))
+		return -ENOMEM;
 	ret = altvm_tree_wait_locked(space, req->addr, req->addr + req->len);
 	if (ret)
 		return ret;
