@@ -251,13 +251,13 @@ TEST_F(forked, parent_unmaps_while_the_child_works)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		empty_then_own(&self->vm, 'c');
-		for (i = 0; i < 200; i++) {
+		for (i = 0; i < scaled(200); i++) {
 			CHECK(!furnish(&self->vm, 'c'));
 			CHECK(is_furnished(&self->vm, 'c'));
 		}
 		_exit(0);
 	}
-	for (i = 0; i < 50; i++) {
+	for (i = 0; i < scaled(50); i++) {
 		ASSERT_EQ(0, munmap(self->base, PAGES * PAGE));
 		ASSERT_EQ(self->base, altvm_window_map(self->fd, self->base,
 						       PAGES * PAGE, RWX));
@@ -420,14 +420,14 @@ TEST_F_TIMEOUT(forked, while_threads_work, SLOW)
 {
 	pthread_t thread[3];
 	void *arg[3][2];
-	size_t i;
+	long i;
 
 	for (i = 0; i < 3; i++) {
 		arg[i][0] = &self->vm;
 		arg[i][1] = (void *)(16 + 8 * i);
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, work, arg[i]));
 	}
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < scaled(40); i++) {
 		pid_t pid = fork();
 
 		ASSERT_LE(0, pid);

@@ -489,6 +489,8 @@ TEST(more_areas_than_max_map_count)
 
 	if (!vm_available(&vm_ioctl))
 		SKIP(return, "no " DEVICE);
+	if (scaled(nr) != nr)
+		SKIP(return, "takes too long");
 	ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, nr * PAGE));
 	ASSERT_EQ((void *)vm.base,
 		  vm_mmap(&vm, vm.base, nr * PAGE, RW, ANON | MAP_FIXED));

@@ -9,7 +9,7 @@
 #include "fixture.h"
 
 #define PAGES		64
-#define STEPS		2000
+#define STEPS		1500
 #define HISTORY		12
 
 enum op {
@@ -379,7 +379,7 @@ static void run_script(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(oracle) *self, uint64_t seed, int odd)
 {
 	struct rng rng = { .state = seed };
-	long steps = env_number("ALTVM_STEPS", STEPS);
+	long steps = env_number("ALTVM_STEPS", scaled(STEPS));
 	int wrong = 0;
 	long i, k;
 
@@ -396,7 +396,7 @@ static void run_script(struct __test_metadata *_metadata,
 		if (ok && i % 4 == 3)
 			ok = same_pages(self, OP_MINCORE);
 		/* These make pages resident: not so often. */
-		if (ok && (i % 32 == 31 || i == steps - 1))
+		if (ok && (i % 100 == 99 || i == steps - 1))
 			ok = same_pages(self, OP_READ) &&
 			     same_pages(self, OP_WRITE) &&
 			     same_pages(self, OP_CALL);

@@ -281,26 +281,27 @@ TEST_F(protect, the_same_again_is_no_change)
 VM_FIXTURE(protect_big, BIG_PAGES);
 
 /* Alternating protections: the largest number of areas, over several tables. */
-TEST_F(protect_big, alternates_and_merges_back)
+TEST_F_TIMEOUT(protect_big, alternates_and_merges_back, SLOW)
 {
+	const size_t pages = scaled(BIG_PAGES);
 	size_t i;
 
-	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, BIG_PAGES, RW));
-	for (i = 0; i < BIG_PAGES; i++)
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, pages, RW));
+	for (i = 0; i < pages; i++)
 		*(uint64_t *)(self->base + i * PAGE) = i + 1;
-	for (i = 0; i < BIG_PAGES; i += 2)
+	for (i = 0; i < pages; i += 2)
 		ASSERT_EQ(0, vm_mprotect(&self->vm, self->base + i * PAGE,
 					 PAGE, PROT_READ));
-	EXPECT_EQ(BIG_PAGES, vm_areas(&self->vm));
-	for (i = 0; i < BIG_PAGES; i += 101) {
+	EXPECT_EQ(pages, vm_areas(&self->vm));
+	for (i = 0; i < pages; i += 101) {
 		EXPECT_EQ(i & 1 ? 0 : SIGSEGV,
 			  probe_rewrite(self->base + i * PAGE, NULL));
 	}
-	ASSERT_EQ(0, vm_mprotect(&self->vm, self->base, BIG_PAGES * PAGE, RW));
+	ASSERT_EQ(0, vm_mprotect(&self->vm, self->base, pages * PAGE, RW));
 	EXPECT_EQ(1, vm_areas(&self->vm));
-	for (i = 0; i < BIG_PAGES; i++)
+	for (i = 0; i < pages; i++)
 		ASSERT_EQ(i + 1, *(uint64_t *)(self->base + i * PAGE));
-	for (i = 0; i < BIG_PAGES; i += 101)
+	for (i = 0; i < pages; i += 101)
 		EXPECT_EQ(0, probe_rewrite(self->base + i * PAGE, NULL));
 }
 

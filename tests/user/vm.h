@@ -186,6 +186,17 @@ static inline uint64_t rng_below(struct rng *r, uint64_t n)
 long env_number(const char *name, long def);
 
 /*
+ * How many rounds to do of what may be done @n times.  On a debug kernel, where
+ * the module checks itself after each change, ALTVM_DIVIDE makes it fewer.
+ */
+static inline long scaled(long n)
+{
+	long divide = env_number("ALTVM_DIVIDE", 1);
+
+	return n > divide ? n / divide : 1;
+}
+
+/*
  * Does PROT_EXEC alone forbid reading?  The kernel's own system does that with a
  * protection key where the CPU has them, altvm does not.
  */

@@ -677,7 +677,7 @@ TEST_F_TIMEOUT(window, is_unmapped_under_its_users, SLOW)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL,
 					    i & 1 ? keep_touching : keep_calling,
 					    &self->vm));
-	for (i = 0; i < 150; i++) {
+	for (i = 0; i < scaled(150); i++) {
 		t.tv_nsec = i % 5 * 1000000;
 		nanosleep(&t, NULL);
 		ASSERT_EQ(0, munmap(self->base, PAGES * PAGE));
@@ -700,7 +700,7 @@ TEST_F_TIMEOUT(window, its_process_exits_under_its_users, SLOW)
 {
 	int i, k, status;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < scaled(20); i++) {
 		pid_t pid = fork();
 		pthread_t thread;
 
