@@ -6,6 +6,9 @@
  * Lockless: under RCU, so that a reader holds nobody up.  Areas that change
  * meanwhile may be shown as before or as after.
  */
+#include <linux/capability.h>
+#include <linux/cred.h>
+
 #include "debug.h"
 #include "tree.h"
 
@@ -13,11 +16,21 @@ static void show_area(struct seq_file *m, const struct altvm_area *area)
 {
 	if (area->attr & ALTVM_ATTR_BUSY)
 		return;
-	seq_printf(m, "%08lx-%08lx %c%c%cp 00000000 00:00 0\n",
-		   area->start, area->end,
-		   area->attr & VM_READ ? 'r' : '-',
+	seq_printf(m, "%08lx-%08lx %c%c%cp 00000000 00:00 0\n", area->start,
+		   area->end, area->attr & VM_READ ? 'r' : '-',
 		   area->attr & VM_WRITE ? 'w' : '-',
 		   area->attr & VM_EXEC ? 'x' : '-');
+}
+
+/*
+ * Who may see the layout of a window?  Whoever opens this file may inspect a
+ * process that has the device open, but others may share that open file.  There
+ * is no ptrace_may_access() for modules: the same user, or CAP_SYS_PTRACE.
+ */
+static bool may_show(const struct altvm_space *space)
+{
+	return space->mm == current->mm || uid_eq(space->uid, current_uid()) ||
+	       capable(CAP_SYS_PTRACE);
 }
 
 static void show_space(struct seq_file *m, struct altvm_space *space)
@@ -46,6 +59,7 @@ void altvm_debug_show_fdinfo(struct seq_file *m, struct file *file)
 
 	rcu_read_lock();
 	hlist_for_each_entry_rcu(space, &ctx->spaces, in_ctx)
-		show_space(m, space);
+		if (may_show(space))
+			show_space(m, space);
 	rcu_read_unlock();
 }

@@ -65,15 +65,15 @@ struct cmd {
 	int (*run)(struct altvm_ctx *ctx, union cmd_buffer *buf);
 };
 
-#define CMD(nr, member, last, out_offset)				\
-	[ALTVM_CMD_##nr] = {						\
-		.size = sizeof(struct altvm_##member),			\
-		.min_size = offsetofend(struct altvm_##member, last),	\
-		.out = out_offset,					\
-		.run = cmd_##member,					\
+#define CMD(nr, member, last, out_offset)                             \
+	[ALTVM_CMD_##nr] = {                                          \
+		.size = sizeof(struct altvm_##member),                \
+		.min_size = offsetofend(struct altvm_##member, last), \
+		.out = out_offset,                                    \
+		.run = cmd_##member,                                  \
 	}
-#define OUT(member, first)	offsetof(struct altvm_##member, first)
-#define NO_OUT			U32_MAX
+#define OUT(member, first) offsetof(struct altvm_##member, first)
+#define NO_OUT U32_MAX
 
 static const struct cmd cmds[] = {
 	CMD(QUERY, query, window_usable, OUT(query, abi_version)),
@@ -96,7 +96,7 @@ static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 
 	if (q->__reserved || q->__reserved2)
 		return -EINVAL;
-	*q = (struct altvm_query) {
+	*q = (struct altvm_query){
 		.size = q->size,
 		.abi_version = ALTVM_ABI_VERSION,
 		.commands = GENMASK_ULL(ARRAY_SIZE(cmds) - 1, 0),
@@ -123,10 +123,11 @@ static int copy_out(void __user *user, const union cmd_buffer *buf, u32 size,
 {
 	u32 end = min(size, cmd->size);
 
-	if (cmd->out >= end)
-		return 0;
-	return copy_to_user(user + cmd->out, (void *)buf + cmd->out,
-			    end - cmd->out) ? -EFAULT : 0;
+	if (cmd->out < end &&
+	    copy_to_user(user + cmd->out, (void *)buf + cmd->out,
+			 end - cmd->out))
+		return -EFAULT;
+	return 0;
 }
 
 static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
@@ -137,7 +138,8 @@ static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	u32 size;
 	int ret;
 
-	if (nr != _IO(ALTVM_IOC, _IOC_NR(nr)) || _IOC_NR(nr) >= ARRAY_SIZE(cmds))
+	if (nr != _IO(ALTVM_IOC, _IOC_NR(nr)) ||
+	    _IOC_NR(nr) >= ARRAY_SIZE(cmds))
 		return -ENOTTY;
 	cmd = &cmds[array_index_nospec(_IOC_NR(nr), ARRAY_SIZE(cmds))];
 
@@ -198,22 +200,22 @@ static int altvm_release(struct inode *inode, struct file *file)
 }
 
 static const struct file_operations altvm_fops = {
-	.owner			= THIS_MODULE,
-	.open			= altvm_open,
-	.release		= altvm_release,
-	.mmap			= altvm_mmap,
-	.get_unmapped_area	= altvm_get_unmapped_area,
-	.unlocked_ioctl		= altvm_ioctl,
-	.compat_ioctl		= compat_ptr_ioctl,
-	.show_fdinfo		= altvm_debug_show_fdinfo,
-	.llseek			= noop_llseek,
+	.owner = THIS_MODULE,
+	.open = altvm_open,
+	.release = altvm_release,
+	.mmap = altvm_mmap,
+	.get_unmapped_area = altvm_get_unmapped_area,
+	.unlocked_ioctl = altvm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = altvm_debug_show_fdinfo,
+	.llseek = noop_llseek,
 };
 
 static struct miscdevice altvm_dev = {
-	.minor	= MISC_DYNAMIC_MINOR,
-	.name	= "altvm",
-	.fops	= &altvm_fops,
-	.mode	= 0660,
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "altvm",
+	.fops = &altvm_fops,
+	.mode = 0660,
 };
 
 /** altvm_dev_init() - the device appears */

@@ -235,11 +235,11 @@ static bool fault_restore(struct fault *f)
 /* Would the current thread not act on a SIGSEGV that is merely sent? */
 static bool must_be_forced(void)
 {
-	const struct k_sigaction *action =
-		&current->sighand->action[SIGSEGV - 1];
+	struct sighand_struct *sighand = rcu_access_pointer(current->sighand);
 
 	return sigismember(&current->blocked, SIGSEGV) ||
-	       READ_ONCE(action->sa.sa_handler) == SIG_IGN ||
+	       READ_ONCE(sighand->action[SIGSEGV - 1].sa.sa_handler) ==
+		       SIG_IGN ||
 	       current->signal->flags & SIGNAL_UNKILLABLE;
 }
 
@@ -365,7 +365,9 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 			void *buf, int len, bool write)
 {
 	struct fault f = {
-		.space = space, .addr = addr & PAGE_MASK, .write = write,
+		.space = space,
+		.addr = addr & PAGE_MASK,
+		.write = write,
 	};
 	struct altvm_leaf *leaf;
 	int ret;
@@ -411,16 +413,16 @@ static int altvm_vm_access(struct vm_area_struct *window, unsigned long addr,
 
 /* The window's operations; the embedded VMAs share them. */
 const struct vm_operations_struct altvm_vm_ops = {
-	.open		= altvm_space_vm_open,
-	.close		= altvm_space_vm_close,
-	.may_split	= altvm_vm_may_split,
-	.mremap		= altvm_vm_mremap,
-	.mprotect	= altvm_vm_mprotect,
-	.fault		= fault,
-	.map_pages	= altvm_vm_map_pages,
-	.page_mkwrite	= fault,
-	.pfn_mkwrite	= fault,
-	.access		= altvm_vm_access,
+	.open = altvm_space_vm_open,
+	.close = altvm_space_vm_close,
+	.may_split = altvm_vm_may_split,
+	.mremap = altvm_vm_mremap,
+	.mprotect = altvm_vm_mprotect,
+	.fault = fault,
+	.map_pages = altvm_vm_map_pages,
+	.page_mkwrite = fault,
+	.pfn_mkwrite = fault,
+	.access = altvm_vm_access,
 };
 
 /* How many pages populate allocates before it takes the leaf's lock. */
@@ -442,15 +444,18 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 	if (!leaf)
 		return -ENOMEM;
 	mutex_lock(&leaf->lock);
-	if (!altvm_tree_next(space, start, end, &area) ||
-	    area.start > start || area.end < end || area.attr != attr)
+	if (!altvm_tree_next(space, start, end, &area) || area.start > start ||
+	    area.end < end || area.attr != attr)
 		ret = -EAGAIN;
 	else if (altvm_leaf_prepare(leaf))
 		ret = -ENOMEM;
 
-	for (unsigned long addr = start; !ret && addr < end; addr += PAGE_SIZE) {
+	for (unsigned long addr = start; !ret && addr < end;
+	     addr += PAGE_SIZE) {
 		struct fault f = {
-			.space = space, .addr = addr, .attr = attr,
+			.space = space,
+			.addr = addr,
+			.attr = attr,
 			.write = attr & VM_WRITE,
 			.page = *pages,
 		};

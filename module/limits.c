@@ -29,14 +29,16 @@ static bool over_as(struct altvm_space *space)
 	struct altvm_mm *amm = space->amm;
 
 	return over(READ_ONCE(space->mm->total_vm) -
-		    atomic_long_read(&amm->window) +
-		    atomic_long_read(&amm->total), RLIMIT_AS);
+			    atomic_long_read(&amm->window) +
+			    atomic_long_read(&amm->total),
+		    RLIMIT_AS);
 }
 
 static bool over_data(struct altvm_space *space)
 {
 	return over(READ_ONCE(space->mm->data_vm) +
-		    atomic_long_read(&space->amm->data), RLIMIT_DATA);
+			    atomic_long_read(&space->amm->data),
+		    RLIMIT_DATA);
 }
 
 /**

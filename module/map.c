@@ -23,8 +23,8 @@
 #include "tree.h"
 
 /* Where MAP_32BIT maps, as in arch/x86. */
-#define LOW_START	0x40000000UL
-#define LOW_END		0x80000000UL
+#define LOW_START 0x40000000UL
+#define LOW_END 0x80000000UL
 
 /* Pages mapped in a range, and how many of them count as data. */
 struct count {
@@ -50,8 +50,9 @@ static struct count count_range(struct altvm_space *space, unsigned long start,
  * Step 2.  @trim: set if a leaf is empty now.
  * Return: how many entries there were.
  */
-static unsigned long strip_leaves(struct altvm_space *space, unsigned long start,
-				  unsigned long end, bool *trim)
+static unsigned long strip_leaves(struct altvm_space *space,
+				  unsigned long start, unsigned long end,
+				  bool *trim)
 {
 	unsigned long lo, hi, stripped = 0;
 	struct altvm_leaf *leaf;

@@ -8,10 +8,11 @@
 #include "space.h"
 
 /* What ALTVM_MMAP acts on, and what it accepts and ignores, as Linux does. */
-#define ALTVM_MAP_FLAGS							\
+#define ALTVM_MAP_FLAGS                                                  \
 	(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_FIXED_NOREPLACE | \
 	 MAP_32BIT | MAP_POPULATE | MAP_NONBLOCK | MAP_NORESERVE | MAP_STACK)
-#define ALTVM_MAP_FLAGS_IGNORED	(MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED)
+#define ALTVM_MAP_FLAGS_IGNORED \
+	(MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED)
 
 int altvm_map_mmap(struct altvm_ctx *ctx, struct altvm_mmap *cmd);
 int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd);

@@ -22,7 +22,7 @@
 #include "tree.h"
 
 /* Up to so many pages it is cheaper to map anew than to flush everything. */
-#define REMAP_MAX	16
+#define REMAP_MAX 16
 
 /**
  * struct change - what the first step has done, for the second
@@ -39,12 +39,13 @@ struct change {
 };
 
 /* One area, clipped to the range.  The space is locked. */
-static int protect_area(struct altvm_space *space, const struct altvm_area *area,
-			unsigned long prot, struct change *change)
+static int protect_area(struct altvm_space *space,
+			const struct altvm_area *area, unsigned long prot,
+			struct change *change)
 {
 	unsigned long attr = (area->attr & ~VM_ACCESS_FLAGS) | prot;
-	long data = altvm_area_pages(area) * (altvm_attr_is_data(attr) -
-					      altvm_attr_is_data(area->attr));
+	long data = altvm_area_pages(area) *
+		    (altvm_attr_is_data(attr) - altvm_attr_is_data(area->attr));
 	int ret;
 
 	if (prot & ~space->prot || map_deny_write_exec(area->attr, attr))
@@ -110,8 +111,8 @@ static int protect_locked(struct altvm_space *space, unsigned long start,
 
 /* Make the PTEs of an area, or part of one, agree with it.  The leaf is locked. */
 static void sync_area(struct altvm_space *space, struct altvm_leaf *leaf,
-		      const struct altvm_area *area, const struct change *change,
-		      bool flush)
+		      const struct altvm_area *area,
+		      const struct change *change, bool flush)
 {
 	bool accessible = area->attr & VM_ACCESS_FLAGS;
 	bool remap = change->narrow && !flush;
@@ -138,7 +139,9 @@ static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		      const struct change *change, bool flush)
 {
 	struct altvm_area area = {
-		.start = start, .end = end, .attr = change->attr,
+		.start = start,
+		.end = end,
+		.attr = change->attr,
 	};
 
 	if (!leaf->nr)
@@ -180,6 +183,7 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 	unsigned long lo, hi;
 	bool zap = false;
 
+	/* A fault makes the leaf, locks it, then reads the tree. */
 	smp_mb();
 	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
 		/* Wait for faults that read the tree before. */
@@ -215,7 +219,8 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 		return 0;
 	if (end <= start)
 		return -ENOMEM;
-	if (cmd->prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM | grows))
+	if (cmd->prot &
+	    ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM | grows))
 		return -EINVAL;
 
 	space = altvm_space_enter(ctx);

@@ -34,8 +34,8 @@
 #include "tree.h"
 
 /* The first corner PTE is the last of a table, the second the first of one. */
-#define CORNER_FIRST	(PMD_SIZE - PAGE_SIZE)
-#define CORNER_LAST	(ALTVM_CORNER_SIZE - PMD_SIZE)
+#define CORNER_FIRST (PMD_SIZE - PAGE_SIZE)
+#define CORNER_LAST (ALTVM_CORNER_SIZE - PMD_SIZE)
 
 /**
  * altvm_pte_init() - make the VMAs that the kernel's helpers are given
@@ -48,6 +48,9 @@
  */
 void altvm_pte_init(struct altvm_space *space, struct file *file)
 {
+	/* Their index is a protection. */
+	BUILD_BUG_ON(ARRAY_SIZE(space->vma) != VM_ACCESS_FLAGS + 1);
+
 	for (unsigned long prot = 0; prot < ALTVM_NR_PROTS; prot++) {
 		struct vm_area_struct *vma = &space->vma[prot];
 
@@ -58,7 +61,8 @@ void altvm_pte_init(struct altvm_space *space, struct file *file)
 		vma->vm_ops = &altvm_vm_ops;
 		vma->vm_file = file;
 		vm_flags_init(vma, prot | VM_MIXEDMAP | VM_PFNMAP |
-				   VM_DONTEXPAND | VM_NOHUGEPAGE | VM_RAND_READ);
+					   VM_DONTEXPAND | VM_NOHUGEPAGE |
+					   VM_RAND_READ);
 		INIT_LIST_HEAD(&vma->anon_vma_chain);
 #ifdef CONFIG_PER_VMA_LOCK
 		vma->detached = true;
@@ -70,14 +74,14 @@ void altvm_pte_init(struct altvm_space *space, struct file *file)
 static struct vm_area_struct *pte_vma(struct altvm_space *space,
 				      unsigned long attr)
 {
-	BUILD_BUG_ON(VM_ACCESS_FLAGS != ALTVM_NR_PROTS - 1);
 	return &space->vma[attr & VM_ACCESS_FLAGS];
 }
 
 static pte_t pte_zero(struct vm_area_struct *vma)
 {
-	return pte_mkspecial(pfn_pte(page_to_pfn(ZERO_PAGE(0)),
-				     vma->vm_page_prot));
+	unsigned long pfn = page_to_pfn(ZERO_PAGE(0));
+
+	return pte_mkspecial(pfn_pte(pfn, vma->vm_page_prot));
 }
 
 static int pte_set_zero(pte_t *pte, unsigned long addr, void *data)
@@ -156,7 +160,7 @@ bool altvm_pte_young(struct altvm_space *space, unsigned long addr)
  * To be called before PTEs are zapped whose pages stay in the store.
  */
 void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
-			 unsigned long start, unsigned long end)
+		      unsigned long start, unsigned long end)
 {
 	if (!leaf->ahead)
 		return;
@@ -322,7 +326,8 @@ static int pte_ignore(pte_t *pte, unsigned long addr, void *data)
 /* Make sure that @addr has a page table. */
 static int pte_populate(struct altvm_space *space, unsigned long addr)
 {
-	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_ignore, NULL);
+	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_ignore,
+				   NULL);
 }
 
 /**

@@ -12,8 +12,8 @@
 #include "store.h"
 #include "tree.h"
 
-static bool is_resident(struct altvm_space *space, const struct altvm_leaf *leaf,
-			unsigned long addr)
+static bool is_resident(struct altvm_space *space,
+			const struct altvm_leaf *leaf, unsigned long addr)
 {
 	const struct page *page = altvm_leaf_page(leaf, addr);
 
@@ -40,7 +40,8 @@ static long residency(struct altvm_space *space, unsigned long start,
 		if (!altvm_tree_next(space, start, start + PAGE_SIZE, &area))
 			return -ENOMEM;
 		ret = area.attr & ALTVM_ATTR_BUSY ?
-			altvm_tree_wait(space, start) : 0;
+			      altvm_tree_wait(space, start) :
+			      0;
 		if (ret)
 			return ret;
 	} while (area.attr & ALTVM_ATTR_BUSY);

@@ -37,6 +37,7 @@
  *           xa_lock of altvm_space.leaves
  *     altvm_ctx.lock, altvm_mm.lock (innermost; nothing is taken below them)
  */
+#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -58,7 +59,7 @@ static struct altvm_mm *to_altvm_mm(struct mmu_notifier *mn)
 static void space_kill(struct altvm_space *space)
 {
 	WRITE_ONCE(space->dead, true);
-	/* Pairs with the atomic in altvm_space_enter(). */
+	/* Pairs with atomic_inc_return() in altvm_space_enter(). */
 	smp_mb();
 	wait_event(space->idle, !atomic_read(&space->users));
 }
@@ -101,9 +102,9 @@ static void mn_free(struct mmu_notifier *mn)
 }
 
 static const struct mmu_notifier_ops altvm_mn_ops = {
-	.invalidate_range_start	= mn_invalidate_range_start,
-	.alloc_notifier		= mn_alloc,
-	.free_notifier		= mn_free,
+	.invalidate_range_start = mn_invalidate_range_start,
+	.alloc_notifier = mn_alloc,
+	.free_notifier = mn_free,
 };
 
 static unsigned long space_pages(const struct altvm_space *space)
@@ -162,6 +163,8 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 		space->limit -= ALTVM_CORNER_SIZE;
 	space->prot = window->vm_flags & VM_ACCESS_FLAGS;
 	space->tgid = task_tgid_nr(current);
+	space->uid = uid_eq(current_uid(), current_euid()) ? current_uid() :
+							     INVALID_UID;
 	init_waitqueue_head(&space->idle);
 	mutex_init(&space->lock);
 	mutex_init(&space->flush_lock);
@@ -252,7 +255,7 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
 	}
 
 	vm_flags_set(window, VM_MIXEDMAP | VM_DONTEXPAND | VM_NORESERVE |
-			     VM_DONTDUMP | VM_WIPEONFORK);
+				     VM_DONTDUMP | VM_WIPEONFORK);
 	window->vm_ops = &altvm_vm_ops;
 	space_publish(space, window);
 	return 0;
@@ -352,10 +355,10 @@ struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx)
 			rcu_read_unlock();
 			return ERR_PTR(-ENXIO);
 		}
+		/* Pairs with space_attach(). */
 		if (likely(smp_load_acquire(&space->amm))) {
-			atomic_inc(&space->users);
-			/* Pairs with space_kill(). */
-			smp_mb__after_atomic();
+			/* A full barrier, as that of space_kill(). */
+			atomic_inc_return(&space->users);
 			if (likely(!READ_ONCE(space->dead))) {
 				rcu_read_unlock();
 				return space;

@@ -7,17 +7,18 @@
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
 /* Windows of at least CORNER_MIN keep their last CORNER_SIZE bytes, see pte.c. */
-#define ALTVM_CORNER_SIZE	(16UL << 20)
-#define ALTVM_CORNER_MIN	(1UL << 30)
-#define ALTVM_WINDOW_MAX	(64UL << 40)
+#define ALTVM_CORNER_SIZE SZ_16M
+#define ALTVM_CORNER_MIN SZ_1G
+#define ALTVM_WINDOW_MAX (64ULL << 40)
 
 /* One for each combination of VM_READ, VM_WRITE and VM_EXEC. */
-#define ALTVM_NR_PROTS		8
+#define ALTVM_NR_PROTS 8
 
 /**
  * struct altvm_ctx - one open file of /dev/altvm
@@ -60,6 +61,7 @@ struct altvm_mm {
  * @limit: the end of what areas may use; constant
  * @prot: VM_READ, VM_WRITE, VM_EXEC that areas may have; constant
  * @tgid: the owner's process ID, for the listing; constant
+ * @uid: of the owner, if it was not running as another user; constant
  * @vma: one for each protection, to hand to the kernel's page-table helpers;
  *	constant, see pte.c
  * @users: calls that are inside the space, see altvm_space_enter()
@@ -89,6 +91,7 @@ struct altvm_space {
 	unsigned long start, end, limit;
 	unsigned long prot;
 	pid_t tgid;
+	kuid_t uid;
 	struct vm_area_struct vma[ALTVM_NR_PROTS];
 
 	atomic_t users;

@@ -46,10 +46,10 @@ static unsigned long leaf_index(const struct altvm_space *space,
  */
 int altvm_store_init(struct altvm_space *space)
 {
+	loff_t size = space->end - space->start;
+
 	xa_init_flags(&space->leaves, XA_FLAGS_ACCOUNT);
-	space->shmem = shmem_kernel_file_setup("altvm",
-					       space->end - space->start,
-					       VM_NORESERVE);
+	space->shmem = shmem_kernel_file_setup("altvm", size, VM_NORESERVE);
 	return PTR_ERR_OR_ZERO(space->shmem);
 }
 
@@ -209,8 +209,8 @@ bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 	unsigned int i = pte_index(start), nr = (end - start) >> PAGE_SHIFT;
 
 	lockdep_assert_held(&leaf->lock);
-	return !leaf->nr || !memchr_inv(&leaf->pages[i], 0,
-					nr * sizeof(*leaf->pages));
+	return !leaf->nr ||
+	       !memchr_inv(&leaf->pages[i], 0, nr * sizeof(*leaf->pages));
 }
 
 /**

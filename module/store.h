@@ -36,10 +36,10 @@ struct altvm_leaf {
  * @lo: out: where the part of the range that is in this leaf starts
  * @hi: out: and ends, exclusive
  */
-#define altvm_for_each_leaf(space, leaf, from, to, lo, hi)		\
-	for ((lo) = (from);						\
-	     ((leaf) = altvm_store_next(space, &(lo), to)) != NULL &&	\
-	     ((hi) = min((to), ALIGN((lo) + 1, PMD_SIZE)), true);	\
+#define altvm_for_each_leaf(space, leaf, from, to, lo, hi)            \
+	for ((lo) = (from);                                           \
+	     ((leaf) = altvm_store_next(space, &(lo), to)) != NULL && \
+	     ((hi) = min((to), ALIGN((lo) + 1, PMD_SIZE)), true);     \
 	     (lo) = (hi))
 
 int altvm_store_init(struct altvm_space *space);

