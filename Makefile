@@ -55,6 +55,8 @@ module: module-$(HOST_NAME)
 module-host: setup-build
 	$(call build-module,host,$(KDIR))
 
+module-debug: setup-debug
+
 module-%: setup-build
 	@tests/vm/kernel $* KDIR > /dev/null
 	$(call build-module,$*,$$(tests/vm/kernel $* KDIR),$($*_options))
@@ -81,12 +83,12 @@ bench-tools: lib
 
 # --- running and testing, in a virtual machine
 
-.PHONY: setup-build setup-vm run check kunit test bench style format selftest libtest
-setup-build:
-	@tests/vm/setup build
+.PHONY: setup-build setup-vm setup-debug setup-style
+.PHONY: run check kunit test bench style format selftest libtest
+setup-build setup-vm setup-debug setup-style: setup-%:
+	@tests/vm/setup $*
 
-setup-vm: setup-build
-	@tests/vm/setup vm
+setup-vm setup-debug setup-style: setup-build
 
 run: setup-vm module-stock-6.12 lib examples
 	tests/vm/run -- $(O)/examples/demo
@@ -100,19 +102,19 @@ test: setup-vm $(KERNELS:%=module-%) lib examples $(wildcard tools) user-tests
 libtest: lib
 	$(MAKE) -C lib O=$(O) check
 
-selftest: setup-vm
+selftest: setup-vm setup-debug
 	tests/vm/selftest
 
 bench: setup-vm $(KERNELS:%=module-%) bench-tools
 	tests/bench/run
 
-style: setup-vm
+style: setup-style
 	tests/style.sh
 
-format: setup-vm
+format: setup-style
 	tests/style.sh --fix
 
-check: setup-vm
+check: setup-vm setup-debug setup-style
 	tests/check
 
 # --- installing
