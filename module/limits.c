@@ -10,9 +10,9 @@
 
 #include "limits.h"
 
-static bool over(unsigned long pages, unsigned int limit)
+static bool over(long pages, unsigned int limit)
 {
-	return pages > rlimit(limit) >> PAGE_SHIFT;
+	return pages > 0 && pages > rlimit(limit) >> PAGE_SHIFT;
 }
 
 static void charge(struct altvm_space *space, long total, long data)
@@ -28,6 +28,7 @@ static bool over_as(struct altvm_space *space)
 {
 	struct altvm_mm *amm = space->amm;
 
+	/* While a window comes or goes it may be counted in one place only. */
 	return over(READ_ONCE(space->mm->total_vm) -
 			    atomic_long_read(&amm->window) +
 			    atomic_long_read(&amm->total),

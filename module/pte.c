@@ -77,6 +77,13 @@ static struct vm_area_struct *pte_vma(struct altvm_space *space,
 	return &space->vma[attr & VM_ACCESS_FLAGS];
 }
 
+/* The zero page is mapped with an area's rights but the right to write. */
+static struct vm_area_struct *zero_vma(struct altvm_space *space,
+				       unsigned long attr)
+{
+	return pte_vma(space, (attr & ~VM_WRITE) | VM_READ);
+}
+
 static pte_t pte_zero(struct vm_area_struct *vma)
 {
 	unsigned long pfn = page_to_pfn(ZERO_PAGE(0));
@@ -107,7 +114,7 @@ static int pte_insert_zero(struct altvm_space *space, unsigned long addr,
 			   unsigned long attr)
 {
 	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_set_zero,
-				   pte_vma(space, attr & ~VM_WRITE));
+				   zero_vma(space, attr));
 }
 
 /**
@@ -124,8 +131,7 @@ int altvm_pte_insert_ahead(struct altvm_space *space, unsigned long start,
 			   unsigned long end, unsigned long attr)
 {
 	return apply_to_page_range(space->mm, start, end - start,
-				   pte_set_zero_old,
-				   pte_vma(space, attr & ~VM_WRITE));
+				   pte_set_zero_old, zero_vma(space, attr));
 }
 
 static int pte_get_young(pte_t *pte, unsigned long addr, void *data)

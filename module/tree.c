@@ -158,7 +158,8 @@ int altvm_tree_gap(struct altvm_space *space, unsigned long size,
 static int tree_write(struct altvm_space *space, struct ma_state *mas,
 		      void *entry, gfp_t gfp)
 {
-	int ret = mas_store_gfp(mas, entry, gfp);
+	/* No limit but the memcg's bounds the number of areas. */
+	int ret = mas_store_gfp(mas, entry, gfp | __GFP_ACCOUNT);
 
 	if (!ret)
 		WRITE_ONCE(space->changes, space->changes + 1);
@@ -172,6 +173,8 @@ static int tree_write(struct altvm_space *space, struct ma_state *mas,
  * @end: exclusive
  * @attr: of the area
  * @gfp: GFP_KERNEL; with __GFP_NOFAIL it cannot fail
+ *
+ * The range does not begin or end inside an area that is equal already.
  *
  * Return: 0, or -ENOMEM and nothing has changed.
  */

@@ -39,16 +39,16 @@
 #include <linux/types.h>
 
 /* Grows by one with each release that adds a command, a member or a flag. */
-#define ALTVM_ABI_VERSION	1
+#define ALTVM_ABI_VERSION 1
 
-#define ALTVM_IOC		0xD5
+#define ALTVM_IOC 0xD5
 
 enum {
-	ALTVM_CMD_QUERY		= 0,
-	ALTVM_CMD_MMAP		= 1,
-	ALTVM_CMD_MUNMAP	= 2,
-	ALTVM_CMD_MPROTECT	= 3,
-	ALTVM_CMD_MINCORE	= 4,
+	ALTVM_CMD_QUERY = 0,
+	ALTVM_CMD_MMAP = 1,
+	ALTVM_CMD_MUNMAP = 2,
+	ALTVM_CMD_MPROTECT = 3,
+	ALTVM_CMD_MINCORE = 4,
 };
 
 /**
