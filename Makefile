@@ -83,12 +83,12 @@ bench-tools: lib
 
 # --- running and testing, in a virtual machine
 
-.PHONY: setup-build setup-vm setup-debug setup-style
+.PHONY: setup-build setup-vm setup-debug setup-style setup-lib
 .PHONY: run check kunit test bench style format selftest libtest
-setup-build setup-vm setup-debug setup-style: setup-%:
+setup-build setup-vm setup-debug setup-style setup-lib: setup-%:
 	@tests/vm/setup $*
 
-setup-vm setup-debug setup-style: setup-build
+setup-vm setup-debug setup-style setup-lib: setup-build
 
 run: setup-vm module-stock-6.12 lib examples
 	tests/vm/run -- $(O)/examples/demo
@@ -99,7 +99,7 @@ kunit: setup-vm module-debug
 test: setup-vm $(KERNELS:%=module-%) lib examples $(wildcard tools) user-tests
 	tests/vm/test-plan $(KERNELS)
 
-libtest: lib
+libtest: lib setup-lib
 	$(MAKE) -C lib O=$(O) check
 
 selftest: setup-vm setup-debug
@@ -114,7 +114,7 @@ style: setup-style
 format: setup-style
 	tests/style.sh --fix
 
-check: setup-vm setup-debug setup-style
+check: setup-vm setup-debug setup-style setup-lib
 	tests/check
 
 # --- installing
