@@ -16,6 +16,13 @@
 #define SLOW	120
 
 #define VM_FIXTURE(name, pages)						\
+	VM_FIXTURE_SYSCALLS(name, pages);				\
+	FIXTURE_VARIANT_ADD(name, libaltvm) {				\
+		.ops = &vm_lib,						\
+	}
+
+/* The same without the library. */
+#define VM_FIXTURE_SYSCALLS(name, pages)				\
 	FIXTURE(name) {							\
 		struct vm vm;						\
 		char *base;						\
@@ -28,9 +35,6 @@
 	};								\
 	FIXTURE_VARIANT_ADD(name, altvm) {				\
 		.ops = &vm_ioctl,					\
-	};								\
-	FIXTURE_VARIANT_ADD(name, libaltvm) {				\
-		.ops = &vm_lib,						\
 	};								\
 	FIXTURE_SETUP(name) {						\
 		if (!vm_available(variant->ops))			\

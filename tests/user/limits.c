@@ -414,7 +414,7 @@ TEST_F_TIMEOUT(memcg, is_charged_for_areas, SLOW)
  */
 TEST_F_TIMEOUT(memcg, is_charged_for_tables, SLOW)
 {
-	const size_t tables = 800, stride = 512;
+	const size_t tables = 500, stride = 512;
 	long before, after;
 	struct vm small, vm;
 	pid_t pid = fork_into(self->dir, variant->ops, &small);
