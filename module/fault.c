@@ -14,6 +14,10 @@
  *   area        write              zero page   zap it, then a new page
  *   area        read or write      a page      map that page, writable if the
  *                                              area is
+ *   area        read               a page of   map that page, read-only
+ *                                  others too
+ *   area        write              a page of   a copy; if the others are gone,
+ *                                  others too  that page
  *
  * An instruction fetch is a read here: on a page that is mapped without execute
  * rights the CPU faults again, and the kernel then raises SEGV_ACCERR by itself.
@@ -48,27 +52,29 @@
  * @addr: page-aligned
  * @write: is it a write?
  * @need: is a new page likely to be needed?
+ * @copy: is it going to be copied to, so that it need not be zeroed?
  * @attr: of the area, as read from the tree
  * @page: a new zeroed page, ready to be stored; NULL if there is none yet
  */
 struct fault {
 	struct altvm_space *space;
 	unsigned long addr;
-	bool write, need;
+	bool write, need, copy;
 	unsigned long attr;
 	struct page *page;
 };
 
 /**
- * altvm_fault_new_page() - a zeroed page for the store
+ * altvm_fault_new_page() - a page for the store
+ * @gfp: __GFP_ZERO or 0
  *
  * Charged to the current memcg.
  *
  * Return: NULL if there is no memory.
  */
-struct page *altvm_fault_new_page(void)
+struct page *altvm_fault_new_page(gfp_t gfp)
 {
-	return alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT);
+	return alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | gfp);
 }
 
 /*
@@ -78,25 +84,34 @@ struct page *altvm_fault_new_page(void)
 static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 {
 	struct page *page = altvm_leaf_page(leaf, f->addr);
+	bool copy = page && !altvm_page_is_zero(page);
 
-	if (page && !(f->write && altvm_page_is_zero(page)))
+	if (page && !f->write)
 		return 0;
+	if (page && altvm_leaf_owns(leaf, page)) {
+		if (leaf->cow)
+			altvm_store_adopt(f->space, f->addr, page);
+		return 0;
+	}
 	if (f->write && !f->page) {
 		f->need = true;
+		f->copy = copy;
 		return -EAGAIN;
 	}
 	if (altvm_leaf_prepare(leaf))
 		return -ENOMEM;
+	if (!f->write) {
+		altvm_leaf_set(leaf, f->addr, ZERO_PAGE(0));
+		return 0;
+	}
 
+	if (copy)
+		copy_highpage(f->page, page);
 	if (page)
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
-	if (f->write) {
-		altvm_store_adopt(f->space, f->addr, f->page);
-		altvm_leaf_set(leaf, f->addr, f->page);
-		f->page = NULL;
-	} else {
-		altvm_leaf_set(leaf, f->addr, ZERO_PAGE(0));
-	}
+	altvm_store_adopt(f->space, f->addr, f->page);
+	altvm_leaf_set(leaf, f->addr, f->page);
+	f->page = NULL;
 	return 0;
 }
 
@@ -131,11 +146,10 @@ static void fault_ahead(struct fault *f, struct altvm_leaf *leaf)
  */
 static int fault_map(struct fault *f, struct altvm_leaf *leaf)
 {
-	int ret = altvm_pte_insert(f->space, f->addr,
-				   altvm_leaf_page(leaf, f->addr), f->attr);
+	int ret = altvm_pte_insert(f->space, leaf, f->addr, f->attr);
 
 	if (ret == -EBUSY) {
-		altvm_pte_protect(f->space, f->addr, f->addr + PAGE_SIZE,
+		altvm_pte_protect(f->space, leaf, f->addr, f->addr + PAGE_SIZE,
 				  f->attr);
 		ret = 0;
 	}
@@ -176,7 +190,7 @@ static int fault_try(struct fault *f)
 			return -ENOMEM;
 	}
 	if (f->need && !f->page) {
-		f->page = altvm_fault_new_page();
+		f->page = altvm_fault_new_page(f->copy ? 0 : __GFP_ZERO);
 		if (!f->page)
 			return -ENOMEM;
 	}
@@ -285,6 +299,7 @@ static vm_fault_t fault_again(struct fault *f)
 
 	if (leaf) {
 		mutex_lock(&leaf->lock);
+		altvm_pte_settle(f->space, leaf, f->addr, f->addr + PAGE_SIZE);
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
 		mutex_unlock(&leaf->lock);
 	}
@@ -377,7 +392,7 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 		    f.attr & ALTVM_ATTR_BUSY)
 			return -EFAULT;
 		if (f.need && !f.page)
-			f.page = altvm_fault_new_page();
+			f.page = altvm_fault_new_page(__GFP_ZERO);
 		leaf = altvm_store_get(space, addr);
 		if (!leaf || (f.need && !f.page))
 			return -ENOMEM;
@@ -472,7 +487,7 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 static int populate_alloc(struct page **pages, unsigned long nr)
 {
 	for (unsigned long i = 0; i < nr; i++) {
-		pages[i] = altvm_fault_new_page();
+		pages[i] = altvm_fault_new_page(__GFP_ZERO);
 		if (!pages[i])
 			return -ENOMEM;
 	}

@@ -59,6 +59,9 @@ static unsigned long strip_leaves(struct altvm_space *space,
 
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
+		/* Once dropped, another space may write to them. */
+		if (altvm_leaf_is_shared(leaf))
+			altvm_pte_zap(space, lo, hi);
 		stripped += altvm_leaf_strip(leaf, lo, hi);
 		*trim |= leaf->pages && !leaf->nr;
 		mutex_unlock(&leaf->lock);

@@ -123,7 +123,8 @@ static void sync_area(struct altvm_space *space, struct altvm_leaf *leaf,
 		altvm_pte_settle(space, leaf, area->start, area->end);
 		altvm_pte_zap(space, area->start, area->end);
 	} else {
-		altvm_pte_protect(space, area->start, area->end, area->attr);
+		altvm_pte_protect(space, leaf, area->start, area->end,
+				  area->attr);
 	}
 	if (accessible && (remap || change->none))
 		altvm_pte_insert_leaf(space, leaf, area->start, area->end,

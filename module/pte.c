@@ -77,44 +77,54 @@ static struct vm_area_struct *pte_vma(struct altvm_space *space,
 	return &space->vma[attr & VM_ACCESS_FLAGS];
 }
 
-/* The zero page is mapped with an area's rights but the right to write. */
-static struct vm_area_struct *zero_vma(struct altvm_space *space,
-				       unsigned long attr)
+/* With all of an area's rights but the right to write. */
+static struct vm_area_struct *readonly_vma(struct altvm_space *space,
+					   unsigned long attr)
 {
 	return pte_vma(space, (attr & ~VM_WRITE) | VM_READ);
 }
 
-static pte_t pte_zero(struct vm_area_struct *vma)
+/*
+ * What a walk over the PTEs of a leaf needs.  The kernel calls back for the first
+ * PTE, with its table locked, and the callback goes on within the table: one
+ * call for each would cost more than the work.
+ */
+struct walk {
+	struct altvm_space *space;
+	struct altvm_leaf *leaf;
+	unsigned long end;
+	struct vm_area_struct *vma, *readonly;
+	bool old, young;
+};
+
+/* Where there is no PTE, map the zero page. */
+static int walk_set_zero(pte_t *pte, unsigned long addr, void *data)
 {
 	unsigned long pfn = page_to_pfn(ZERO_PAGE(0));
+	struct walk *w = data;
+	pte_t zero = pte_mkspecial(pfn_pte(pfn, w->readonly->vm_page_prot));
 
-	return pte_mkspecial(pfn_pte(pfn, vma->vm_page_prot));
-}
-
-static int pte_set_zero(pte_t *pte, unsigned long addr, void *data)
-{
-	struct vm_area_struct *vma = data;
-
-	if (pte_none(ptep_get(pte)))
-		set_pte_at(vma->vm_mm, addr, pte, pte_zero(vma));
+	if (w->old)
+		zero = pte_mkold(zero);
+	for (; addr < w->end; addr += PAGE_SIZE, pte++)
+		if (pte_none(ptep_get(pte)))
+			set_pte_at(w->space->mm, addr, pte, zero);
 	return 0;
 }
 
-static int pte_set_zero_old(pte_t *pte, unsigned long addr, void *data)
+/* A special PTE counts nowhere and takes no reference. */
+static int pte_insert_zero(struct altvm_space *space, unsigned long start,
+			   unsigned long end, unsigned long attr, bool old)
 {
-	struct vm_area_struct *vma = data;
+	struct walk w = {
+		.space = space,
+		.end = end,
+		.readonly = readonly_vma(space, attr),
+		.old = old,
+	};
 
-	if (pte_none(ptep_get(pte)))
-		set_pte_at(vma->vm_mm, addr, pte, pte_mkold(pte_zero(vma)));
-	return 0;
-}
-
-/* Special, so that it counts nowhere and takes no reference. */
-static int pte_insert_zero(struct altvm_space *space, unsigned long addr,
-			   unsigned long attr)
-{
-	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_set_zero,
-				   zero_vma(space, attr));
+	return apply_to_page_range(space->mm, start, PAGE_SIZE, walk_set_zero,
+				   &w);
 }
 
 /**
@@ -130,13 +140,14 @@ static int pte_insert_zero(struct altvm_space *space, unsigned long addr,
 int altvm_pte_insert_ahead(struct altvm_space *space, unsigned long start,
 			   unsigned long end, unsigned long attr)
 {
-	return apply_to_page_range(space->mm, start, end - start,
-				   pte_set_zero_old, zero_vma(space, attr));
+	return pte_insert_zero(space, start, end, attr, true);
 }
 
-static int pte_get_young(pte_t *pte, unsigned long addr, void *data)
+static int walk_young(pte_t *pte, unsigned long addr, void *data)
 {
-	*(bool *)data = pte_young(ptep_get(pte));
+	struct walk *w = data;
+
+	w->young = pte_young(ptep_get(pte));
 	return 0;
 }
 
@@ -149,11 +160,11 @@ static int pte_get_young(pte_t *pte, unsigned long addr, void *data)
  */
 bool altvm_pte_young(struct altvm_space *space, unsigned long addr)
 {
-	bool young = false;
+	struct walk w = {};
 
-	apply_to_existing_page_range(space->mm, addr, PAGE_SIZE, pte_get_young,
-				     &young);
-	return young;
+	apply_to_existing_page_range(space->mm, addr, PAGE_SIZE, walk_young,
+				     &w);
+	return w.young;
 }
 
 /**
@@ -176,22 +187,36 @@ void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
 					  altvm_pte_young(space, start));
 }
 
+/* The VMA to map a page with: writable only if no other space has it. */
+static struct vm_area_struct *page_vma(struct altvm_space *space,
+				       struct altvm_leaf *leaf,
+				       struct page *page, unsigned long attr)
+{
+	if (!(attr & VM_WRITE) ||
+	    (altvm_leaf_is_shared(leaf) && !altvm_leaf_owns(leaf, page)))
+		return readonly_vma(space, attr);
+	leaf->writable = true;
+	return pte_vma(space, attr);
+}
+
 /**
- * altvm_pte_insert() - map one page
+ * altvm_pte_insert() - map what a leaf has for an address
  * @space: entered, or in a fault on its window
+ * @leaf: locked; it has something
  * @addr: page-aligned
- * @page: as stored; the zero page is mapped read-only
  * @attr: of the area
  *
- * Context: leaf locked.
  * Return: 0; -EBUSY if there is a PTE already, which stays; -ENOMEM.
  */
-int altvm_pte_insert(struct altvm_space *space, unsigned long addr,
-		     struct page *page, unsigned long attr)
+int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr, unsigned long attr)
 {
+	struct page *page = altvm_leaf_page(leaf, addr);
+
 	if (altvm_page_is_zero(page))
-		return pte_insert_zero(space, addr, attr);
-	return vm_insert_page(pte_vma(space, attr), addr, page);
+		return pte_insert_zero(space, addr, addr + PAGE_SIZE, attr,
+				       false);
+	return vm_insert_page(page_vma(space, leaf, page, attr), addr, page);
 }
 
 /* How many real pages there are from @addr on, without a gap. */
@@ -207,6 +232,20 @@ static unsigned long leaf_run(const struct altvm_leaf *leaf, unsigned long addr,
 			break;
 	}
 	return nr;
+}
+
+/* Map a run of real pages from *addr on, and move that to where it ended. */
+static int insert_run(struct altvm_space *space, struct altvm_leaf *leaf,
+		      unsigned long *addr, unsigned long nr, unsigned long attr)
+{
+	struct page **pages = &leaf->pages[pte_index(*addr)];
+	unsigned long left = nr;
+	int ret;
+
+	ret = vm_insert_pages(page_vma(space, leaf, pages[0], attr), *addr,
+			      pages, &left);
+	*addr += (nr - left) << PAGE_SHIFT;
+	return ret;
 }
 
 /**
@@ -225,31 +264,23 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 			  unsigned long start, unsigned long end,
 			  unsigned long attr)
 {
-	struct vm_area_struct *vma = pte_vma(space, attr);
-	unsigned long addr = start;
+	/* In a leaf that is shared, each page may have other rights. */
+	bool single = altvm_leaf_is_shared(leaf);
 	int ret = 0;
 
-	while (leaf->nr && addr < end) {
-		unsigned long nr = leaf_run(leaf, addr, end), left = nr;
-		struct page *page;
+	while (leaf->nr && start < end) {
+		unsigned long nr = leaf_run(leaf, start, end);
 
-		if (nr == 1) {
-			ret = vm_insert_page(vma, addr,
-					     altvm_leaf_page(leaf, addr));
-		} else if (nr) {
-			ret = vm_insert_pages(vma, addr,
-					      &leaf->pages[pte_index(addr)],
-					      &left);
-			addr += (nr - left) << PAGE_SHIFT;
+		if (nr > 1 && !single) {
+			ret = insert_run(space, leaf, &start, nr, attr);
 			if (!ret)
 				continue;
-		} else {
-			page = altvm_leaf_page(leaf, addr);
-			ret = page ? pte_insert_zero(space, addr, attr) : 0;
+		} else if (altvm_leaf_page(leaf, start)) {
+			ret = altvm_pte_insert(space, leaf, start, attr);
 		}
 		if (ret && ret != -EBUSY)
 			return ret;
-		addr += PAGE_SIZE;
+		start += PAGE_SIZE;
 	}
 	return 0;
 }
@@ -266,41 +297,85 @@ static pte_t pte_with_prot(pte_t pte, pgprotval_t prot)
 	return pte_mkexec(pte);
 }
 
-static int pte_change(pte_t *pte, unsigned long addr, void *data)
+static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 {
-	struct vm_area_struct *vma = data;
-	pte_t old = ptep_get(pte);
-	pgprotval_t prot = pgprot_val(vma->vm_page_prot);
+	struct walk *w = data;
 
-	if (!pte_present(old))
-		return 0;
-	/* The zero page. */
-	if (pte_special(old))
-		prot &= ~_PAGE_RW;
-	/* Clear first: the CPU may be setting the dirty bit. */
-	old = ptep_get_and_clear(vma->vm_mm, addr, pte);
-	set_pte_at(vma->vm_mm, addr, pte, pte_with_prot(old, prot));
+	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
+		struct page *page = altvm_leaf_page(w->leaf, addr);
+		struct vm_area_struct *vma = w->vma;
+
+		if (!pte_present(ptep_get(pte)))
+			continue;
+		if (altvm_page_is_zero(page) ||
+		    (w->readonly && !altvm_leaf_owns(w->leaf, page)))
+			vma = readonly_vma(w->space, vma->vm_flags);
+		/* Clear first: the CPU may be setting the dirty bit. */
+		set_pte_at(w->space->mm, addr, pte,
+			   pte_with_prot(ptep_get_and_clear(w->space->mm, addr,
+							    pte),
+					 pgprot_val(vma->vm_page_prot)));
+	}
 	return 0;
 }
 
 /**
  * altvm_pte_protect() - change the protection of PTEs in place
  * @space: entered, or in a fault on its window
- * @start: page-aligned
- * @end: exclusive, in the same 2 MiB
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
  * @attr: with the new protection, not PROT_NONE
  *
  * Does not flush: where rights are taken away, altvm_pte_flush() must follow
  * before the call returns to its user.
- *
- * Context: leaf locked.
  */
-void altvm_pte_protect(struct altvm_space *space, unsigned long start,
-		       unsigned long end, unsigned long attr)
+void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
+		       unsigned long start, unsigned long end,
+		       unsigned long attr)
 {
-	/* It fails only where it would have to make a page table. */
-	apply_to_existing_page_range(space->mm, start, end - start, pte_change,
-				     pte_vma(space, attr));
+	struct walk w = {
+		.space = space,
+		.leaf = leaf,
+		.end = end,
+		.vma = pte_vma(space, attr),
+	};
+
+	if (altvm_leaf_is_shared(leaf))
+		w.readonly = readonly_vma(space, attr);
+	leaf->writable |= attr & VM_WRITE;
+	/* It fails only where it has to make a page table: nothing is mapped. */
+	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_protect, &w);
+}
+
+static int walk_wrprotect(pte_t *pte, unsigned long addr, void *data)
+{
+	struct walk *w = data;
+
+	for (; addr < w->end; addr += PAGE_SIZE, pte++)
+		if (pte_flags(ptep_get(pte)) & _PAGE_RW)
+			/* What is dirty does not matter in the store. */
+			atomic_long_andnot(_PAGE_RW | _PAGE_DIRTY,
+					   (atomic_long_t *)pte);
+	return 0;
+}
+
+/**
+ * altvm_pte_wrprotect() - write-protect what is mapped of a leaf
+ * @space: frozen, no fault on its window
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ *
+ * Does not flush: fork does, see altvm_space_vm_open().
+ */
+void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long start, unsigned long end)
+{
+	struct walk w = { .space = space, .end = end };
+
+	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_wrprotect, &w);
+	leaf->writable = false;
 }
 
 /**
@@ -373,8 +448,9 @@ void altvm_pte_flush(struct altvm_space *space)
 	mutex_lock(&space->flush_lock);
 	if (space->flush_gen - gen < 2) {
 		WRITE_ONCE(space->flush_gen, space->flush_gen + 1);
-		pte_insert_zero(space, first, VM_READ);
-		pte_insert_zero(space, last, VM_READ);
+		pte_insert_zero(space, first, first + PAGE_SIZE, VM_READ,
+				false);
+		pte_insert_zero(space, last, last + PAGE_SIZE, VM_READ, false);
 		altvm_pte_zap(space, first, last + PAGE_SIZE);
 	}
 	mutex_unlock(&space->flush_lock);

@@ -7,8 +7,8 @@
 
 void altvm_pte_init(struct altvm_space *space, struct file *file);
 
-int altvm_pte_insert(struct altvm_space *space, unsigned long addr,
-		     struct page *page, unsigned long attr);
+int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr, unsigned long attr);
 int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 			  unsigned long start, unsigned long end,
 			  unsigned long attr);
@@ -17,8 +17,11 @@ int altvm_pte_insert_ahead(struct altvm_space *space, unsigned long start,
 bool altvm_pte_young(struct altvm_space *space, unsigned long addr);
 void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
 		      unsigned long start, unsigned long end);
-void altvm_pte_protect(struct altvm_space *space, unsigned long start,
-		       unsigned long end, unsigned long attr);
+void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
+		       unsigned long start, unsigned long end,
+		       unsigned long attr);
+void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long start, unsigned long end);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
 bool altvm_pte_can_flush(struct altvm_space *space);

@@ -124,6 +124,8 @@ static int space_attach(struct altvm_space *space)
 
 	amm = to_altvm_mm(mn);
 	atomic_long_add(space_pages(space), &amm->window);
+	atomic_long_add(space->nr_total, &amm->total);
+	atomic_long_add(space->nr_data, &amm->data);
 	spin_lock(&amm->lock);
 	hlist_add_head_rcu(&space->in_mm, &amm->spaces);
 	spin_unlock(&amm->lock);
@@ -145,8 +147,10 @@ static void space_detach(struct altvm_space *space)
 	mmu_notifier_put(&amm->mn);
 }
 
+/* @shmem: of the space that this one is forked from, or NULL. */
 static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
-				       struct vm_area_struct *window)
+				       struct vm_area_struct *window,
+				       struct file *shmem)
 {
 	struct altvm_space *space;
 
@@ -170,7 +174,7 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	mutex_init(&space->flush_lock);
 	altvm_tree_init(space);
 	altvm_pte_init(space, window->vm_file);
-	if (altvm_store_init(space)) {
+	if (altvm_store_init(space, shmem)) {
 		kmem_cache_free(space_cache, space);
 		return NULL;
 	}
@@ -245,7 +249,7 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
 	if (altvm_space_exists(ctx))
 		return -EBUSY;
 
-	space = space_alloc(ctx, window);
+	space = space_alloc(ctx, window, NULL);
 	if (!space)
 		return -ENOMEM;
 	ret = space_attach(space);
@@ -261,27 +265,93 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
 	return 0;
 }
 
+/* No call is inside the space, and none enters, until space_thaw(). */
+static void space_freeze(struct altvm_space *space)
+{
+	WRITE_ONCE(space->frozen, true);
+	/* Pairs with atomic_inc_return() in altvm_space_enter(). */
+	smp_mb();
+	wait_event(space->idle, !atomic_read(&space->users));
+}
+
+static void space_thaw(struct altvm_space *space)
+{
+	WRITE_ONCE(space->frozen, false);
+	wake_up_all(&space->ctx->busy);
+}
+
+/* Write-protect all that is mapped, and take stock of what was mapped ahead. */
+static void space_wrprotect(struct altvm_space *space)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+
+	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
+		mutex_lock(&leaf->lock);
+		altvm_pte_settle(space, leaf, lo, hi);
+		if (leaf->writable)
+			altvm_pte_wrprotect(space, leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+		cond_resched();
+	}
+}
+
+/*
+ * Make @child, which is new, a copy of @parent as fork does.  The parent's pages
+ * that a device may be writing to are its own even afterwards; the seqcount
+ * makes get_user_pages_fast() stay away meanwhile, as copy_page_range() does.
+ */
+static int space_clone(struct altvm_space *child, struct altvm_space *parent)
+{
+	struct mm_struct *mm = parent->mm;
+	int ret;
+
+	ret = altvm_tree_clone(child, parent);
+	if (ret)
+		return ret;
+	raw_write_seqcount_begin(&mm->write_protect_seq);
+	space_wrprotect(parent);
+	ret = altvm_store_clone(child, parent);
+	if (!ret && test_bit(MMF_HAS_PINNED, &mm->flags))
+		ret = altvm_store_copy_pinned(child);
+	raw_write_seqcount_end(&mm->write_protect_seq);
+	return ret;
+}
+
 /**
  * altvm_space_vm_open() - vm_ops->open: a fork copies the window
  * @window: the child's VMA
  *
- * The child gets a space of its own, an empty one.  Fork cannot be failed from
- * here: without memory the child's window has no space, accesses to it raise
- * SIGBUS and calls get ENXIO.  The notifier is left to the child's first call,
- * for the child's mm is half built.
+ * dup_mmap() calls it.  VM_WIPEONFORK on the window keeps it from copying PTEs;
+ * the child's come by its faults.  The parent's are write-protected here, and
+ * dup_mmap() flushes the parent's TLBs when it is done, before the child runs.
  *
- * Context: mmap_lock of both mms held for write.
+ * Fork cannot be failed from here: without memory the child's window has no
+ * space, accesses to it raise SIGBUS and calls get ENXIO.  The notifier is left
+ * to the child's first call, for the child's mm is half built.
+ *
+ * Context: mmap_lock of both mms held for write, all VMAs of the parent's
+ * write-locked.
  */
 void altvm_space_vm_open(struct vm_area_struct *window)
 {
-	struct altvm_ctx *ctx = window->vm_file->private_data;
-	struct altvm_space *space = space_alloc(ctx, window);
+	struct altvm_space *parent = window->vm_private_data, *child;
 
 	/* The user may have cleared it, and then PTEs would be copied. */
 	vm_flags_set(window, VM_WIPEONFORK);
 	window->vm_private_data = NULL;
-	if (space)
-		space_publish(space, window);
+	if (!parent)
+		return;
+	child = space_alloc(parent->ctx, window, parent->shmem);
+	if (!child)
+		return;
+
+	space_freeze(parent);
+	if (space_clone(child, parent))
+		space_free(child);
+	else
+		space_publish(child, window);
+	space_thaw(parent);
 }
 
 /**
@@ -331,13 +401,50 @@ static int space_attach_child(struct altvm_ctx *ctx)
 	return ret;
 }
 
+/*
+ * Try to enter this process's window.  Return: the space, or ERR_PTR: -ENXIO if
+ * there is none, -ENODEV if it is a child's that is not known to its mm yet,
+ * -EBUSY if it is frozen.
+ */
+static struct altvm_space *space_try_enter(struct altvm_ctx *ctx)
+{
+	struct altvm_space *space;
+	int ret;
+
+	guard(rcu)();
+	space = space_find(ctx);
+	if (!space)
+		return ERR_PTR(-ENXIO);
+	/* Pairs with space_attach(). */
+	if (unlikely(!smp_load_acquire(&space->amm)))
+		return ERR_PTR(-ENODEV);
+
+	/* A full barrier, as those of space_kill() and space_freeze(). */
+	atomic_inc_return(&space->users);
+	if (likely(!READ_ONCE(space->dead) && !READ_ONCE(space->frozen)))
+		return space;
+	ret = READ_ONCE(space->dead) ? -ENXIO : -EBUSY;
+	altvm_space_leave(space);
+	return ERR_PTR(ret);
+}
+
+static bool space_is_frozen(struct altvm_ctx *ctx)
+{
+	struct altvm_space *space;
+
+	guard(rcu)();
+	space = space_find(ctx);
+	return space && READ_ONCE(space->frozen);
+}
+
 /**
  * altvm_space_enter() - begin a call on this process's window
  * @ctx: the file's
  *
- * Until altvm_space_leave(), the window and its page tables stay.  Inside, no
- * user memory may be touched and no mmap_lock taken: whoever unmaps the window
- * holds mmap_lock and waits for the calls inside.
+ * Until altvm_space_leave(), the window and its page tables stay, and no fork
+ * copies it.  Inside, no user memory may be touched and no mmap_lock taken:
+ * whoever unmaps the window, or forks, holds mmap_lock and waits for the calls
+ * inside.
  *
  * Context: process context of the owner.
  * Return: the space, or ERR_PTR: -ENXIO if this process has no window with this
@@ -346,33 +453,23 @@ static int space_attach_child(struct altvm_ctx *ctx)
 struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx)
 {
 	struct altvm_space *space;
-	int ret;
+	int ret = 0;
 
-	for (;;) {
-		rcu_read_lock();
-		space = space_find(ctx);
-		if (!space) {
-			rcu_read_unlock();
-			return ERR_PTR(-ENXIO);
-		}
-		/* Pairs with space_attach(). */
-		if (likely(smp_load_acquire(&space->amm))) {
-			/* A full barrier, as that of space_kill(). */
-			atomic_inc_return(&space->users);
-			if (likely(!READ_ONCE(space->dead))) {
-				rcu_read_unlock();
-				return space;
-			}
-			altvm_space_leave(space);
-			rcu_read_unlock();
-			return ERR_PTR(-ENXIO);
-		}
-		rcu_read_unlock();
-
-		ret = space_attach_child(ctx);
-		if (ret)
-			return ERR_PTR(ret);
-	}
+	do {
+		space = space_try_enter(ctx);
+		if (!IS_ERR(space))
+			return space;
+		if (PTR_ERR(space) == -EBUSY)
+			ret = wait_event_killable(ctx->busy,
+						  !space_is_frozen(ctx)) ?
+				      -EINTR :
+				      0;
+		else if (PTR_ERR(space) == -ENODEV)
+			ret = space_attach_child(ctx);
+		else
+			ret = -ENXIO;
+	} while (!ret);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -383,7 +480,8 @@ void altvm_space_leave(struct altvm_space *space)
 {
 	/* Whoever frees it has seen @users at 0, and waits for RCU after that. */
 	rcu_read_lock();
-	if (atomic_dec_and_test(&space->users) && READ_ONCE(space->dead))
+	if (atomic_dec_and_test(&space->users) &&
+	    unlikely(READ_ONCE(space->dead) || READ_ONCE(space->frozen)))
 		wake_up_all(&space->idle);
 	rcu_read_unlock();
 }

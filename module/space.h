@@ -66,6 +66,7 @@ struct altvm_mm {
  *	constant, see pte.c
  * @users: calls that are inside the space, see altvm_space_enter()
  * @dead: set once when the window goes; then nobody enters any more
+ * @frozen: a fork is copying the space; whoever wants to enter waits
  * @idle: waited on until @users is 0
  * @lock: protects changes of @tree, @nr_total, @nr_data, @nr_busy
  *	and @changes
@@ -76,6 +77,7 @@ struct altvm_mm {
  * @changes: of @tree, so that one can tell that there were none
  * @leaves: the pages, see store.c
  * @shmem: whose mapping the pages have, see store.c; constant
+ * @id: tells the spaces apart that share @shmem; constant
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
  * @corner_ready: the corner has its page tables
@@ -95,7 +97,7 @@ struct altvm_space {
 	struct vm_area_struct vma[ALTVM_NR_PROTS];
 
 	atomic_t users;
-	bool dead;
+	bool dead, frozen;
 	wait_queue_head_t idle;
 
 	struct mutex lock ____cacheline_aligned_in_smp;
@@ -104,6 +106,7 @@ struct altvm_space {
 
 	struct xarray leaves;
 	struct file *shmem;
+	u32 id;
 	struct mutex flush_lock;
 	unsigned long flush_gen;
 	bool corner_ready;

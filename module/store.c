@@ -11,10 +11,18 @@
  * keeps it until the zap that follows, which frees it after its TLB flush, in a
  * batch.  A page that no PTE maps can be in no TLB and is freed at once.
  *
- * As long as a page is stored, its ->mapping is that of a shmem file that the
- * space keeps, and its ->index says where in the window it is.  It is not in
- * that file's page cache, nor on any LRU list, so nobody comes to it from there.
- * But for those who come from the PTE it says what they need to know:
+ * Fork.  A child's leaves share their parent's tables of pages, whole.  Before a
+ * leaf of either is changed it takes a copy of the table, so that its pages are
+ * in two tables; page->private counts in how many.  A page may be mapped
+ * writable only by a space that owns it: its table is not shared, and it is in
+ * no other.  Where a space gives up a page that another may then own, its own
+ * PTEs must be gone before.
+ *
+ * As long as a page is stored, its ->mapping is that of a shmem file that a
+ * space and those forked from it keep, and its ->index says whose it is and where
+ * in the window.  It is not in that file's page cache, nor on any LRU list, so
+ * nobody comes to it from there.  But for those who come from the PTE it says
+ * what they need to know:
  *  - a futex that is not process-private is found by mapping and index;
  *  - get_user_pages_fast() takes pages with a mapping only, and long-term pins
  *    of files only from shmem.
@@ -32,24 +40,133 @@
 
 static struct kmem_cache *leaf_cache;
 
+/* Where in page->index the space's ID begins, above its page's number. */
+#define ID_SHIFT (ilog2(ALTVM_WINDOW_MAX) - PAGE_SHIFT)
+
 static unsigned long leaf_index(const struct altvm_space *space,
 				unsigned long addr)
 {
 	return (addr >> PMD_SHIFT) - (space->start >> PMD_SHIFT);
 }
 
+/* How many tables a page is in. */
+static atomic_long_t *page_tables(struct page *page)
+{
+	return (atomic_long_t *)&page->private;
+}
+
+static bool is_real(const struct page *page)
+{
+	return page && !altvm_page_is_zero(page);
+}
+
+/* A table has one page less. */
+static void table_drop(struct page *page)
+{
+	if (!atomic_long_dec_and_test(page_tables(page)))
+		return;
+	/* The allocator wants it so, and the last reference may not be ours. */
+	WRITE_ONCE(page->mapping, NULL);
+	put_page(page);
+}
+
+static void table_free(struct page **pages)
+{
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
+		if (is_real(pages[i]))
+			table_drop(pages[i]);
+	free_page((unsigned long)pages);
+}
+
+static struct page **table_copy(struct page **pages, gfp_t gfp)
+{
+	struct page **copy = (struct page **)__get_free_page(gfp);
+
+	if (!copy)
+		return NULL;
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++) {
+		copy[i] = pages[i];
+		if (is_real(copy[i]))
+			atomic_long_inc(page_tables(copy[i]));
+	}
+	return copy;
+}
+
+/* A leaf leaves a table that it shares. */
+static void share_put(struct altvm_share *share, struct page **pages)
+{
+	if (!refcount_dec_and_test(&share->refs))
+		return;
+	table_free(pages);
+	kfree(share);
+}
+
+/* Is the leaf the only one left of those that shared its table? */
+static bool leaf_is_last(struct altvm_leaf *leaf)
+{
+	struct altvm_share *share = leaf->share;
+
+	/* Pairs with refcount_dec_and_test() of those that left. */
+	if (refcount_read(&share->refs) != 1)
+		return false;
+	smp_acquire__after_ctrl_dep();
+	leaf->cow |= READ_ONCE(share->copied);
+	leaf->share = NULL;
+	kfree(share);
+	return true;
+}
+
+/* Make the leaf's table its own. */
+static int leaf_unshare(struct altvm_leaf *leaf, gfp_t gfp)
+{
+	struct altvm_share *share = leaf->share;
+	struct page **pages = leaf->pages;
+
+	if (!share || leaf_is_last(leaf))
+		return 0;
+	leaf->pages = table_copy(pages, gfp);
+	if (!leaf->pages) {
+		leaf->pages = pages;
+		return -ENOMEM;
+	}
+	leaf->cow = true;
+	leaf->share = NULL;
+	WRITE_ONCE(share->copied, true);
+	share_put(share, pages);
+	return 0;
+}
+
+/* Drop everything. */
+static void leaf_empty(struct altvm_leaf *leaf)
+{
+	if (leaf->share)
+		share_put(leaf->share, leaf->pages);
+	else if (leaf->pages)
+		table_free(leaf->pages);
+	leaf->share = NULL;
+	leaf->pages = NULL;
+	leaf->nr = 0;
+	leaf->ahead = false;
+	leaf->cow = false;
+}
+
 /**
  * altvm_store_init() - no pages
  * @space: being made
+ * @shmem: the file of the space that this one is forked from, or NULL
  *
  * Return: 0 or -ENOMEM, -ENFILE.
  */
-int altvm_store_init(struct altvm_space *space)
+int altvm_store_init(struct altvm_space *space, struct file *shmem)
 {
+	static atomic_t ids;
 	loff_t size = space->end - space->start;
 
 	xa_init_flags(&space->leaves, XA_FLAGS_ACCOUNT);
-	space->shmem = shmem_kernel_file_setup("altvm", size, VM_NORESERVE);
+	space->id = atomic_inc_return(&ids);
+	space->shmem =
+		shmem ? get_file(shmem) :
+			shmem_kernel_file_setup("altvm", size, VM_NORESERVE);
 	return PTR_ERR_OR_ZERO(space->shmem);
 }
 
@@ -63,10 +180,7 @@ void altvm_store_destroy(struct altvm_space *space)
 	unsigned long index;
 
 	xa_for_each(&space->leaves, index, leaf) {
-		mutex_lock(&leaf->lock);
-		altvm_leaf_strip(leaf, 0, PMD_SIZE);
-		altvm_leaf_trim(leaf);
-		mutex_unlock(&leaf->lock);
+		leaf_empty(leaf);
 		mutex_destroy(&leaf->lock);
 		kmem_cache_free(leaf_cache, leaf);
 		cond_resched();
@@ -76,24 +190,139 @@ void altvm_store_destroy(struct altvm_space *space)
 }
 
 /**
- * altvm_store_adopt() - make a page one of this space's
+ * altvm_store_adopt() - say that a page is this space's alone
  * @space: entered, or in a fault on its window
- * @addr: where it is going to be stored
- * @page: nobody else has it
+ * @addr: where it is stored
+ * @page: in no other table
  */
 void altvm_store_adopt(struct altvm_space *space, unsigned long addr,
 		       struct page *page)
 {
-	page->index = (addr - space->start) >> PAGE_SHIFT;
+	atomic_long_set(page_tables(page), 1);
+	page->index = ((unsigned long)space->id << ID_SHIFT) |
+		      (addr - space->start) >> PAGE_SHIFT;
 	/* Whoever sees the mapping sees the index. */
 	smp_store_release(&page->mapping, space->shmem->f_mapping);
 }
 
-static void store_disown(struct page *page)
+/* Give @to's new leaf the pages of @from's. */
+static int leaf_clone(struct altvm_leaf *to, struct altvm_leaf *from)
 {
-	/* The allocator wants it so, and the last reference may not be ours. */
-	WRITE_ONCE(page->mapping, NULL);
-	put_page(page);
+	if (!from->share) {
+		from->share = kzalloc(sizeof(*from->share), GFP_KERNEL_ACCOUNT);
+		if (!from->share)
+			return -ENOMEM;
+		refcount_set(&from->share->refs, 1);
+	}
+	refcount_inc(&from->share->refs);
+	to->share = from->share;
+	to->pages = from->pages;
+	to->nr = from->nr;
+	to->cow = from->cow;
+	return 0;
+}
+
+static struct altvm_leaf *leaf_alloc(void)
+{
+	struct altvm_leaf *leaf;
+
+	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL_ACCOUNT);
+	if (leaf)
+		mutex_init(&leaf->lock);
+	return leaf;
+}
+
+/**
+ * altvm_store_clone() - a copy-on-write copy of all pages
+ * @to: a space that is being made, empty, at the same addresses
+ * @from: frozen, no fault on it; no PTE of it is writable, and nothing has been
+ *	mapped ahead
+ *
+ * Costs a few hundred instructions a leaf.
+ *
+ * Return: 0, or -ENOMEM: then @to is to be destroyed.
+ */
+int altvm_store_clone(struct altvm_space *to, struct altvm_space *from)
+{
+	struct altvm_leaf *leaf, *copy;
+	unsigned long index;
+	int ret;
+
+	xa_for_each(&from->leaves, index, leaf) {
+		if (!leaf->nr)
+			continue;
+		copy = leaf_alloc();
+		if (!copy)
+			return -ENOMEM;
+		ret = xa_insert(&to->leaves, index, copy, GFP_KERNEL);
+		if (ret) {
+			kmem_cache_free(leaf_cache, copy);
+			return ret;
+		}
+		mutex_lock(&leaf->lock);
+		ret = leaf_clone(copy, leaf);
+		mutex_unlock(&leaf->lock);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Replace a page that was cloned by a copy.  No PTE maps it. */
+static int leaf_copy_page(struct altvm_space *space, struct altvm_leaf *leaf,
+			  unsigned long addr)
+{
+	struct page *copy = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
+
+	if (!copy || altvm_leaf_prepare(leaf)) {
+		if (copy)
+			put_page(copy);
+		return -ENOMEM;
+	}
+	copy_highpage(copy, altvm_leaf_page(leaf, addr));
+	altvm_store_adopt(space, addr, copy);
+	altvm_leaf_set(leaf, addr, copy);
+	return 0;
+}
+
+static int leaf_copy_pinned(struct altvm_space *space, struct altvm_leaf *leaf,
+			    unsigned long start, unsigned long end)
+{
+	int ret = 0;
+
+	for (; !ret && start < end; start += PAGE_SIZE) {
+		struct page *page = altvm_leaf_page(leaf, start);
+
+		if (is_real(page) && folio_maybe_dma_pinned(page_folio(page)))
+			ret = leaf_copy_page(space, leaf, start);
+	}
+	return ret;
+}
+
+/**
+ * altvm_store_copy_pinned() - a clone gives back what devices may write to
+ * @space: a clone, not used yet
+ *
+ * As page_needs_cow_for_dma() in mm/: such pages stay the parent's.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_store_copy_pinned(struct altvm_space *space)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+	int ret = 0;
+
+	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
+		mutex_lock(&leaf->lock);
+		if (leaf->nr)
+			ret = leaf_copy_pinned(space, leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+		if (ret)
+			break;
+	}
+	return ret;
 }
 
 /**
@@ -124,10 +353,9 @@ struct altvm_leaf *altvm_store_get(struct altvm_space *space,
 	if (likely(leaf))
 		return leaf;
 
-	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL_ACCOUNT);
+	leaf = leaf_alloc();
 	if (!leaf)
 		return NULL;
-	mutex_init(&leaf->lock);
 	old = xa_cmpxchg(&space->leaves, leaf_index(space, addr), NULL, leaf,
 			 GFP_KERNEL);
 	if (!old)
@@ -177,10 +405,28 @@ int altvm_leaf_prepare(struct altvm_leaf *leaf)
 	BUILD_BUG_ON(PTRS_PER_PTE * sizeof(*leaf->pages) != PAGE_SIZE);
 
 	lockdep_assert_held(&leaf->lock);
+	if (leaf->share)
+		return leaf_unshare(leaf, GFP_KERNEL_ACCOUNT);
 	if (leaf->pages)
 		return 0;
 	leaf->pages = (struct page **)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return leaf->pages ? 0 : -ENOMEM;
+}
+
+/**
+ * altvm_leaf_owns() - may a page be written?
+ * @leaf: locked
+ * @page: one of its, or the zero page
+ *
+ * Return: true if no other space has it.
+ */
+bool altvm_leaf_owns(struct altvm_leaf *leaf, struct page *page)
+{
+	lockdep_assert_held(&leaf->lock);
+	if (altvm_page_is_zero(page) || (leaf->share && !leaf_is_last(leaf)))
+		return false;
+	/* Only we could put it into another table. */
+	return !leaf->cow || atomic_long_read_acquire(page_tables(page)) == 1;
 }
 
 /**
@@ -190,11 +436,8 @@ int altvm_leaf_prepare(struct altvm_leaf *leaf)
 void altvm_leaf_trim(struct altvm_leaf *leaf)
 {
 	lockdep_assert_held(&leaf->lock);
-	if (leaf->nr)
-		return;
-	free_page((unsigned long)leaf->pages);
-	leaf->pages = NULL;
-	leaf->ahead = false;
+	if (!leaf->nr)
+		leaf_empty(leaf);
 }
 
 /**
@@ -214,10 +457,12 @@ bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 }
 
 /**
- * altvm_leaf_set() - store a page where there is none, or only the zero page
+ * altvm_leaf_set() - store a page
  * @leaf: locked and prepared
  * @addr: in its 2 MiB
  * @page: whose reference goes to the store, or the zero page
+ *
+ * What was there before is dropped; no PTE maps it any more.
  */
 void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 		    struct page *page)
@@ -227,8 +472,8 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 	lockdep_assert_held(&leaf->lock);
 	if (!*slot)
 		leaf->nr++;
-	else
-		WARN_ON_ONCE(!altvm_page_is_zero(*slot));
+	else if (is_real(*slot))
+		table_drop(*slot);
 	leaf->ahead |= page == ALTVM_ZERO_AHEAD;
 	*slot = page;
 }
@@ -255,7 +500,8 @@ void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young)
  * @start: in its 2 MiB
  * @end: exclusive
  *
- * PTEs may still map them; then the caller zaps next, see above.
+ * If the leaf is shared, no PTE maps them any more: another space may write to
+ * them from now on.  Otherwise PTEs may, and the caller zaps next, see above.
  *
  * Return: how many entries there were.
  */
@@ -268,6 +514,11 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 	lockdep_assert_held(&leaf->lock);
 	if (!leaf->nr)
 		return 0;
+	if (leaf->share && nr == PTRS_PER_PTE) {
+		leaf_empty(leaf);
+		return before;
+	}
+	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	for (; nr; nr--, i++) {
 		struct page *page = leaf->pages[i];
 
@@ -275,8 +526,8 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			continue;
 		leaf->pages[i] = NULL;
 		leaf->nr--;
-		if (!altvm_page_is_zero(page))
-			store_disown(page);
+		if (is_real(page))
+			table_drop(page);
 	}
 	return before - leaf->nr;
 }

@@ -8,11 +8,27 @@
 #include "space.h"
 
 /**
+ * struct altvm_share - says that leaves of several spaces have the same @pages
+ * @refs: how many leaves
+ * @copied: some leaf has left and taken a copy along, so the pages may be in
+ *	other tables too
+ *
+ * Nobody changes a table that is shared.
+ */
+struct altvm_share {
+	refcount_t refs;
+	bool copied;
+};
+
+/**
  * struct altvm_leaf - the pages of 2 MiB of address space, one PTE table's worth
  * @lock: protects the rest, and orders all changes of the PTEs in these 2 MiB
  *	against each other
  * @nr: entries that are not NULL
  * @ahead: some entry may be ALTVM_ZERO_AHEAD
+ * @cow: some page may be in other tables too
+ * @writable: some PTE may be writable
+ * @share: NULL if @pages is this leaf's alone
  * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
  *	(of which no references are taken), or a page of which the store has a
  *	reference; NULL while @nr is 0 or nothing has been stored yet
@@ -23,7 +39,8 @@
 struct altvm_leaf {
 	struct mutex lock;
 	unsigned int nr;
-	bool ahead;
+	bool ahead, cow, writable;
+	struct altvm_share *share;
 	struct page **pages;
 };
 
@@ -42,9 +59,11 @@ struct altvm_leaf {
 	     ((hi) = min((to), ALIGN((lo) + 1, PMD_SIZE)), true);     \
 	     (lo) = (hi))
 
-int altvm_store_init(struct altvm_space *space);
+int altvm_store_init(struct altvm_space *space, struct file *shmem);
 void altvm_store_destroy(struct altvm_space *space);
 
+int altvm_store_clone(struct altvm_space *to, struct altvm_space *from);
+int altvm_store_copy_pinned(struct altvm_space *space);
 void altvm_store_adopt(struct altvm_space *space, unsigned long addr,
 		       struct page *page);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
@@ -55,6 +74,7 @@ struct altvm_leaf *altvm_store_next(struct altvm_space *space,
 				    unsigned long *addr, unsigned long end);
 
 int altvm_leaf_prepare(struct altvm_leaf *leaf);
+bool altvm_leaf_owns(struct altvm_leaf *leaf, struct page *page);
 void altvm_leaf_trim(struct altvm_leaf *leaf);
 bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 			 unsigned long end);
@@ -82,6 +102,12 @@ static inline struct page *altvm_leaf_page(const struct altvm_leaf *leaf,
  * as resident only if its PTE is young.
  */
 #define ALTVM_ZERO_AHEAD ((struct page *)((unsigned long)ZERO_PAGE(0) | 1))
+
+/* May another space have pages of this leaf?  The leaf is locked. */
+static inline bool altvm_leaf_is_shared(const struct altvm_leaf *leaf)
+{
+	return leaf->share || leaf->cow;
+}
 
 /* Is an entry one of the two that stand for the zero page? */
 static inline bool altvm_page_is_zero(const struct page *page)

@@ -49,6 +49,27 @@ void altvm_tree_destroy(struct altvm_space *space)
 }
 
 /**
+ * altvm_tree_clone() - the areas of a forked child
+ * @to: being made, empty
+ * @from: frozen, so that nothing in it is busy
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_tree_clone(struct altvm_space *to, struct altvm_space *from)
+{
+	int ret;
+
+	mutex_lock(&from->lock);
+	mutex_lock_nested(&to->lock, SINGLE_DEPTH_NESTING);
+	ret = __mt_dup(&from->tree, &to->tree, GFP_KERNEL_ACCOUNT);
+	to->nr_total = from->nr_total;
+	to->nr_data = from->nr_data;
+	mutex_unlock(&to->lock);
+	mutex_unlock(&from->lock);
+	return ret;
+}
+
+/**
  * altvm_tree_load() - what is at an address?
  * @space: entered, or in a fault on its window
  * @addr: in bytes

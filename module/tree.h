@@ -40,6 +40,7 @@ struct altvm_area {
 
 void altvm_tree_init(struct altvm_space *space);
 void altvm_tree_destroy(struct altvm_space *space);
+int altvm_tree_clone(struct altvm_space *to, struct altvm_space *from);
 
 bool altvm_tree_load(struct altvm_space *space, unsigned long addr,
 		     unsigned long *attr);
