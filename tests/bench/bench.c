@@ -426,9 +426,10 @@ static void fix_addresses(char **argv)
 		execv("/proc/self/exe", argv);
 }
 
+/* Backwards: altvm's window must not take the place that native has found. */
 static void open_worlds(void)
 {
-	for (unsigned int w = 0; w < nr_worlds; w++) {
+	for (unsigned int w = nr_worlds; w-- > 0; ) {
 		int ret = worlds[w].ops->open(&worlds[w]);
 
 		if (ret)

@@ -12,7 +12,8 @@
 
 static int native_open(struct world *world)
 {
-	size_t len = (LANES_MAX + 1) * LANE_SIZE;
+	/* room to align the lanes, and for what the world itself places */
+	size_t len = (LANES_MAX + 2) * LANE_SIZE;
 	char *p;
 
 	/* altvm's pages are small; a huge page here would compare other things */
@@ -21,7 +22,10 @@ static int native_open(struct world *world)
 	world->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (world->fd < 0)
 		return -errno;
-	/* Nothing else maps so much: what is free now stays free. */
+	/*
+	 * Find a place and leave it free.  It stays so: other mappings fill the
+	 * space above the lanes first.
+	 */
 	p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		 -1, 0);
 	if (p == MAP_FAILED)
