@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * fork: in this version the child has the window, empty, and the parent notices
- * nothing.
- */
+/* fork: the child has a copy of everything, and neither sees what the other does. */
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include "fixture.h"
 
 #define PAGES 64
 
-ALTVM_FIXTURE(forked, PAGES);
+VM_FIXTURE_SYSCALLS(forked, PAGES);
+ALTVM_FIXTURE(altvm_forked, PAGES);
 
-/* Pages 8 to 15 hold @mark; page 10 is read-only. */
+/*
+ * Pages 8 to 15 hold @mark; 10 is read-only, 12 is hidden, 14 is untouched.
+ */
 static int furnish(struct vm *vm, int mark)
 {
+	size_t i;
+
 	if (vm_map_at(vm, 8, 8, RW) == MAP_FAILED)
 		return -1;
-	memset(vm->base + 8 * PAGE, mark, 8 * PAGE);
+	for (i = 8; i < 16; i++)
+		if (i != 14)
+			memset(vm->base + i * PAGE, mark, PAGE);
+	if (vm_mprotect(vm, vm->base + 12 * PAGE, PAGE, PROT_NONE))
+		return -1;
 	return vm_mprotect(vm, vm->base + 10 * PAGE, PAGE, PROT_READ);
 }
 
@@ -29,33 +36,31 @@ static bool is_furnished(struct vm *vm, int mark)
 	for (i = 7; i < 17; i++) {
 		char *p = vm->base + i * PAGE;
 		bool there = i >= 8 && i < 16;
+		struct fault f;
+		int value = i == 14 ? 0 : mark;
 
-		if (there != !probe_read(p, NULL, NULL) ||
-		    (there && i != 10) != !probe_rewrite(p, NULL))
+		if (!probe_rewrite(p, &f) != (there && i != 10 && i != 12))
 			return false;
-		if (there && (p[0] != mark || p[PAGE - 1] != mark))
+		if (f.sig && f.code != (there ? SEGV_ACCERR : SEGV_MAPERR))
+			return false;
+		if (there && i == 12 && vm_mprotect(vm, p, PAGE, PROT_READ))
+			return false;
+		if (!probe_read(p, NULL, NULL) != there)
+			return false;
+		if (there && (p[0] != value || p[PAGE - 1] != value))
+			return false;
+		if (there && i == 12 && vm_mprotect(vm, p, PAGE, PROT_NONE))
 			return false;
 	}
 	return true;
 }
 
-static bool is_empty(struct vm *vm)
+/* Nothing of it is left, and all can be mapped anew. */
+static bool can_start_anew(struct vm *vm, int mark)
 {
-	struct altvm_query q;
-	struct fault f;
-	size_t i;
-
-	if (altvm_ioctl_query(vm->fd, &q) ||
-	    q.window_addr != (uintptr_t)vm->base || q.window_len != vm->len)
-		return false;
-	for (i = 0; i < PAGES; i++) {
-		if (!probe_read(vm->base + i * PAGE, NULL, &f) ||
-		    f.sig != SIGSEGV || f.code != SEGV_MAPERR)
-			return false;
-		if (vm_resident(vm, vm->base + i * PAGE) != -1)
-			return false;
-	}
-	return true;
+	return !vm_munmap(vm, vm->base, PAGES * PAGE) && !vm_areas(vm) &&
+	       probe_read(vm->base + 8 * PAGE, NULL, NULL) &&
+	       !furnish(vm, mark) && is_furnished(vm, mark);
 }
 
 #define CHECK(cond) do {						\
@@ -74,14 +79,57 @@ static int end_of(pid_t pid)
 	return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
-static void empty_then_own(struct vm *vm, int mark)
+/* The child has what the parent had, changes it, and starts anew. */
+static void be_child(struct vm *vm, int before, int mark)
 {
-	CHECK(is_empty(vm));
-	CHECK(!furnish(vm, mark));
-	CHECK(is_furnished(vm, mark));
+	size_t i;
+
+	CHECK(is_furnished(vm, before));
+	for (i = 8; i < 16; i++)
+		if (i != 10 && i != 12 && i != 14)
+			memset(vm->base + i * PAGE, mark, PAGE);
+	CHECK(vm->base[10 * PAGE] == before);
+	CHECK(!vm_mprotect(vm, vm->base + 12 * PAGE, PAGE, RW));
+	CHECK(vm->base[12 * PAGE] == before);
+	CHECK(can_start_anew(vm, mark));
 }
 
-TEST_F(forked, child_sees_an_empty_window)
+TEST_F(forked, both_go_their_way)
+{
+	int to_child[2], to_parent[2];
+	char c;
+	pid_t pid;
+	size_t i;
+
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(to_parent));
+	ASSERT_EQ(0, furnish(&self->vm, 'p'));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		/* The parent writes first... */
+		CHECK(read(to_child[0], &c, 1) == 1);
+		CHECK(is_furnished(&self->vm, 'p'));
+		memset(self->base + 8 * PAGE, 'c', 2 * PAGE);
+		CHECK(write(to_parent[1], "x", 1) == 1);
+		CHECK(read(to_child[0], &c, 1) == 1);
+		CHECK(self->base[8 * PAGE] == 'c');
+		_exit(0);
+	}
+	for (i = 8; i < 16; i++)
+		if (i != 10 && i != 12 && i != 14)
+			memset(self->base + i * PAGE, 'q', PAGE);
+	ASSERT_EQ(1, write(to_child[1], "x", 1));
+	/* ...and then the child. */
+	ASSERT_EQ(1, read(to_parent[0], &c, 1));
+	EXPECT_EQ('q', self->base[8 * PAGE]);
+	EXPECT_EQ('q', self->base[9 * PAGE]);
+	ASSERT_EQ(0, vm_munmap(&self->vm, self->base, PAGES * PAGE));
+	ASSERT_EQ(1, write(to_child[1], "x", 1));
+	EXPECT_EQ(0, end_of(pid));
+}
+
+TEST_F(forked, child_starts_anew)
 {
 	pid_t pid;
 
@@ -89,26 +137,28 @@ TEST_F(forked, child_sees_an_empty_window)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		empty_then_own(&self->vm, 'c');
-		CHECK(!vm_munmap(&self->vm, self->base, PAGES * PAGE));
-		CHECK(is_empty(&self->vm));
+		be_child(&self->vm, 'p', 'c');
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
+	/* Nothing is shared any more: the pages are the parent's to write. */
+	memset(self->base + 8 * PAGE, 'x', PAGE);
+	EXPECT_EQ('x', self->base[8 * PAGE]);
 }
 
-/* The first thing that a child does may be an access as well as a call. */
+/* The first thing that a child does may be any access and any call. */
 TEST_F(forked, childs_first_step)
 {
 	int first;
 
 	ASSERT_EQ(0, furnish(&self->vm, 'p'));
-	for (first = 0; first < 6; first++) {
+	for (first = 0; first < 9; first++) {
 		struct vm *vm = &self->vm;
-		pid_t pid = fork();
-		unsigned char vec;
+		unsigned char vec = 9;
 		char *p = self->base + 8 * PAGE;
+		uint64_t value;
+		pid_t pid = fork();
 
 		ASSERT_LE(0, pid);
 		if (pid) {
@@ -117,26 +167,41 @@ TEST_F(forked, childs_first_step)
 		}
 		switch (first) {
 		case 0:
-			CHECK(probe_read(p, NULL, NULL) == SIGSEGV);
+			CHECK(!probe_read(p, &value, NULL));
+			CHECK((value & 0xff) == 'p');
 			break;
 		case 1:
-			CHECK(probe_write(p, 1, NULL) == SIGSEGV);
+			CHECK(!probe_write(p, 0x7070707070707070, NULL));
 			break;
 		case 2:
-			CHECK(!vm_munmap(vm, p, PAGE));
+			CHECK(!vm_munmap(vm, vm->base + 20 * PAGE, PAGE));
 			break;
 		case 3:
-			CHECK(ERRNO_OF(vm_mprotect(vm, p, PAGE, RW)) == ENOMEM);
+			CHECK(!vm_mprotect(vm, p, PAGE, RX));
+			CHECK(!vm_mprotect(vm, p, PAGE, RW));
 			break;
 		case 4:
-			CHECK(ERRNO_OF(vm_mincore(vm, p, PAGE, &vec)) == ENOMEM);
+			CHECK(!vm_mincore(vm, p, PAGE, &vec));
+			CHECK(vec == 1);
+			break;
+		case 5:
+			CHECK(vm_map_at(vm, 30, 2, RW) == vm->base + 30 * PAGE);
+			CHECK(!*(vm->base + 30 * PAGE));
+			CHECK(!vm_munmap(vm, vm->base + 30 * PAGE, 2 * PAGE));
+			break;
+		case 6:
+			CHECK(probe_read(p + 4 * PAGE, NULL, NULL) == SIGSEGV);
+			CHECK(probe_write(p + 2 * PAGE, 1, NULL) == SIGSEGV);
+			break;
+		case 7:
+			CHECK(probe_read(vm->base, NULL, NULL) == SIGSEGV);
 			break;
 		default:
-			CHECK(vm_map_at(vm, 0, PAGES, RW) == vm->base);
-			CHECK(!*p);
-			CHECK(!vm_munmap(vm, vm->base, PAGES * PAGE));
+			/* The kernel writes first. */
+			CHECK(!pipe((int *)(p + 64)));
+			memset(p, 'p', 128);
 		}
-		empty_then_own(vm, 'c');
+		be_child(vm, 'p', 'c');
 		_exit(0);
 	}
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
@@ -147,25 +212,43 @@ TEST_F(forked, generations)
 	int depth;
 	pid_t pid;
 
-	ASSERT_EQ(0, furnish(&self->vm, 'p'));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		for (depth = 0; depth < 6; depth++) {
-			empty_then_own(&self->vm, 'a' + depth);
-			pid = fork();
-			CHECK(pid >= 0);
-			if (pid)
-				break;
-		}
-		if (depth < 6) {
-			CHECK(!end_of(pid));
-			CHECK(is_furnished(&self->vm, 'a' + depth));
-		}
-		_exit(0);
+	ASSERT_EQ(0, furnish(&self->vm, 'a'));
+	/* Each is the child of the one before, and changes all that it has. */
+	for (depth = 0; depth < 6; depth++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (pid)
+			break;
+		be_child(&self->vm, 'a' + depth, 'a' + depth + 1);
 	}
-	EXPECT_EQ(0, end_of(pid));
-	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
+	if (depth < 6)
+		CHECK(!end_of(pid));
+	CHECK(is_furnished(&self->vm, 'a' + depth));
+	if (depth)
+		_exit(0);
+}
+
+/* Pages that several generations share, each with one of its own. */
+TEST_F(forked, a_page_each)
+{
+	size_t depth, i;
+	pid_t pid = 0;
+
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, 16, RW));
+	memset(self->base, 1, 16 * PAGE);
+	for (depth = 0; depth < 6; depth++) {
+		pid = fork();
+		CHECK(pid >= 0);
+		if (pid)
+			break;
+		self->base[depth * PAGE] = 2;
+	}
+	if (pid)
+		CHECK(!end_of(pid));
+	for (i = 0; i < 16; i++)
+		CHECK(self->base[i * PAGE] == (i < depth ? 2 : 1));
+	if (depth)
+		_exit(0);
 }
 
 TEST_F(forked, parent_exits_first)
@@ -181,12 +264,14 @@ TEST_F(forked, parent_exits_first)
 	if (!pid) {
 		pid_t parent = getpid();
 
-		empty_then_own(&self->vm, 'm');
+		memset(self->base + 8 * PAGE, 'm', PAGE);
 		if (fork())
 			_exit(0);
 		while (getppid() == parent)
 			usleep(100);
-		empty_then_own(&self->vm, 'c');
+		CHECK(self->base[8 * PAGE] == 'm');
+		memset(self->base + 8 * PAGE, 'p', PAGE);
+		be_child(&self->vm, 'p', 'c');
 		CHECK(write(fds[1], "y", 1) == 1);
 		_exit(0);
 	}
@@ -197,7 +282,7 @@ TEST_F(forked, parent_exits_first)
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 }
 
-TEST_F(forked, many_children_at_once)
+TEST_F_TIMEOUT(forked, many_children_at_once, SLOW)
 {
 	pid_t pid[16];
 	size_t i;
@@ -207,18 +292,83 @@ TEST_F(forked, many_children_at_once)
 		pid[i] = fork();
 		ASSERT_LE(0, pid[i]);
 		if (!pid[i]) {
-			empty_then_own(&self->vm, 'a' + i);
+			sched_yield();
+			be_child(&self->vm, 'p', 'a' + i);
 			sched_yield();
 			CHECK(is_furnished(&self->vm, 'a' + i));
 			_exit(0);
 		}
 	}
+	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 	for (i = 0; i < ARRAY_SIZE(pid); i++)
 		EXPECT_EQ(0, end_of(pid[i]));
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 }
 
-TEST_F(forked, child_replaces_its_window)
+/* What the parent forks, the next child inherits: over and over again. */
+TEST_F_TIMEOUT(forked, over_and_over, SLOW)
+{
+	size_t i;
+	pid_t pid;
+
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, PAGES, RW));
+	for (i = 0; i < (size_t)scaled(150); i++) {
+		uint64_t *word = (uint64_t *)(self->base + i % PAGES * PAGE);
+
+		word[1] = i + 1;
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			CHECK(word[1] == i + 1);
+			word[1] = 0;
+			vm_munmap(&self->vm, self->base, 8 * PAGE);
+			_exit(0);
+		}
+		if (i & 1)
+			word[2] = i;
+		EXPECT_EQ(0, end_of(pid));
+		EXPECT_EQ(i + 1, word[1]);
+		EXPECT_EQ(i & 1 ? i : 0, word[2]);
+		word[2] = 0;
+	}
+}
+
+/*
+ * A child that keeps a page in a pipe must not see what the parent writes to it
+ * later, when it looks as if the parent were alone with it.
+ */
+TEST_F(forked, a_spliced_page_is_a_copy_too)
+{
+	struct iovec iov = { .iov_base = self->base + 8 * PAGE, .iov_len = PAGE };
+	int to_child[2], to_parent[2];
+	char c, buf[PAGE];
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(to_parent));
+	ASSERT_EQ(0, furnish(&self->vm, 'p'));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int fds[2];
+
+		CHECK(!pipe(fds));
+		CHECK(vmsplice(fds[1], &iov, 1, 0) == PAGE);
+		CHECK(!vm_munmap(&self->vm, self->base, PAGES * PAGE));
+		CHECK(write(to_parent[1], "x", 1) == 1);
+		CHECK(read(to_child[0], &c, 1) == 1);
+		CHECK(read(fds[0], buf, PAGE) == PAGE);
+		CHECK(buf[0] == 'p' && buf[PAGE - 1] == 'p');
+		_exit(0);
+	}
+	ASSERT_EQ(1, read(to_parent[0], &c, 1));
+	memset(self->base + 8 * PAGE, 's', PAGE);
+	ASSERT_EQ(1, write(to_child[1], "x", 1));
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ('s', self->base[8 * PAGE]);
+}
+
+TEST_F(altvm_forked, child_replaces_its_window)
 {
 	pid_t pid;
 
@@ -230,18 +380,21 @@ TEST_F(forked, child_replaces_its_window)
 		      EBUSY);
 		CHECK(munmap(self->base, PAGE));
 		CHECK(mprotect(self->base, PAGE, PROT_READ));
+		CHECK(is_furnished(&self->vm, 'p'));
 		CHECK(!munmap(self->base, PAGES * PAGE));
 		CHECK(ERRNO_OF(vm_munmap(&self->vm, self->base, PAGE)) == ENXIO);
 		CHECK(altvm_window_map(self->fd, self->base, PAGES * PAGE,
 				       RWX) == self->base);
-		empty_then_own(&self->vm, 'c');
+		CHECK(!vm_areas(&self->vm));
+		CHECK(!furnish(&self->vm, 'c'));
+		CHECK(is_furnished(&self->vm, 'c'));
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 }
 
-TEST_F(forked, parent_unmaps_while_the_child_works)
+TEST_F_TIMEOUT(altvm_forked, parent_unmaps_while_the_child_works, SLOW)
 {
 	pid_t pid;
 	int i;
@@ -250,11 +403,8 @@ TEST_F(forked, parent_unmaps_while_the_child_works)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		empty_then_own(&self->vm, 'c');
-		for (i = 0; i < scaled(200); i++) {
-			CHECK(!furnish(&self->vm, 'c'));
-			CHECK(is_furnished(&self->vm, 'c'));
-		}
+		for (i = 0; i < scaled(100); i++)
+			be_child(&self->vm, 'p', 'p');
 		_exit(0);
 	}
 	for (i = 0; i < scaled(50); i++) {
@@ -293,7 +443,7 @@ TEST_F(forked, exec_leaves_it_behind)
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
-		empty_then_own(&self->vm, 'c');
+		be_child(&self->vm, 'p', 'c');
 		execl("/bin/true", "true", NULL);
 		_exit(1);
 	}
@@ -317,11 +467,13 @@ static __attribute__((constructor)) void after_exec(void)
 	CHECK(ERRNO_OF(vm_munmap(&vm, NULL, PAGE)) == ENXIO);
 	vm.base = altvm_window_map(vm.fd, NULL, vm.len, RWX);
 	CHECK(vm.base != MAP_FAILED);
-	empty_then_own(&vm, 'x');
+	CHECK(!vm_areas(&vm));
+	CHECK(!furnish(&vm, 'x'));
+	CHECK(is_furnished(&vm, 'x'));
 	_exit(0);
 }
 
-TEST_F(forked, exec_keeps_the_file_but_no_window)
+TEST_F(altvm_forked, exec_keeps_the_file_but_no_window)
 {
 	char number[16];
 	pid_t pid;
@@ -341,8 +493,8 @@ TEST_F(forked, exec_keeps_the_file_but_no_window)
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 }
 
-/* The user's own advice about fork must not give the child parent's pages. */
-TEST_F(forked, advice_about_fork)
+/* The user's own advice about fork is not to confuse the window's. */
+TEST_F(altvm_forked, advice_about_fork)
 {
 	static const int advice[] = {
 		MADV_DOFORK, 18 /* WIPEONFORK */, 19 /* KEEPONFORK */,
@@ -359,7 +511,7 @@ TEST_F(forked, advice_about_fork)
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			empty_then_own(&self->vm, 'c');
+			be_child(&self->vm, 'p', 'c');
 			_exit(0);
 		}
 		EXPECT_EQ(0, end_of(pid));
@@ -367,7 +519,7 @@ TEST_F(forked, advice_about_fork)
 	}
 }
 
-TEST_F(forked, a_window_can_be_left_out)
+TEST_F(altvm_forked, a_window_can_be_left_out)
 {
 	pid_t pid;
 
@@ -381,15 +533,68 @@ TEST_F(forked, a_window_can_be_left_out)
 		CHECK(ERRNO_OF(vm_munmap(&self->vm, self->base, PAGE)) == ENXIO);
 		CHECK(altvm_window_map(self->fd, self->base, PAGES * PAGE,
 				       RWX) == self->base);
-		empty_then_own(&self->vm, 'c');
+		CHECK(!vm_areas(&self->vm));
+		CHECK(!furnish(&self->vm, 'c'));
+		CHECK(is_furnished(&self->vm, 'c'));
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
 	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 }
 
+/* Counts in two pages, always the first one first. */
 static volatile bool stop;
-static volatile long errors, rounds;
+
+static void *count(void *arg)
+{
+	struct vm *vm = arg;
+	volatile uint64_t *first = (uint64_t *)(vm->base + 8 * PAGE);
+	volatile uint64_t *second = (uint64_t *)(vm->base + 40 * PAGE);
+	uint64_t i;
+
+	for (i = 1; !stop; i++) {
+		*first = i;
+		*second = i;
+	}
+	return NULL;
+}
+
+/* What a child gets is the memory of one moment, and it stands still. */
+TEST_F_TIMEOUT(forked, a_copy_of_one_moment, SLOW)
+{
+	volatile uint64_t *first = (uint64_t *)(self->base + 8 * PAGE);
+	volatile uint64_t *second = (uint64_t *)(self->base + 40 * PAGE);
+	pthread_t thread;
+	uint64_t a, b;
+	pid_t pid;
+	int i, k;
+
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, PAGES, RW));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, count, &self->vm));
+	for (i = 0; i < scaled(60); i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			a = *first;
+			b = *second;
+			CHECK(a == b || a == b + 1);
+			for (k = 0; k < 20; k++) {
+				sched_yield();
+				CHECK(*first == a && *second == b);
+			}
+			*first = *second = 0;
+			CHECK(!*first && !*second);
+			_exit(0);
+		}
+		EXPECT_EQ(0, end_of(pid));
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, *first);
+	EXPECT_EQ(*first, *second);
+}
+
+static long errors, rounds;
 
 /* Works in its own 8 pages, and sees to it that they are its own. */
 static void *work(void *arg)
@@ -422,9 +627,10 @@ TEST_F_TIMEOUT(forked, while_threads_work, SLOW)
 	void *arg[3][2];
 	long i;
 
+	ASSERT_EQ(0, furnish(&self->vm, 'p'));
 	for (i = 0; i < 3; i++) {
 		arg[i][0] = &self->vm;
-		arg[i][1] = (void *)(16 + 8 * i);
+		arg[i][1] = (void *)(24 + 8 * i);
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, work, arg[i]));
 	}
 	for (i = 0; i < scaled(40); i++) {
@@ -432,7 +638,7 @@ TEST_F_TIMEOUT(forked, while_threads_work, SLOW)
 
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			empty_then_own(&self->vm, 'c');
+			be_child(&self->vm, 'p', 'c');
 			_exit(0);
 		}
 		EXPECT_EQ(0, end_of(pid));
@@ -442,9 +648,10 @@ TEST_F_TIMEOUT(forked, while_threads_work, SLOW)
 		pthread_join(thread[i], NULL);
 	EXPECT_EQ(0, errors);
 	EXPECT_LT(0, rounds);
+	EXPECT_TRUE(is_furnished(&self->vm, 'p'));
 }
 
-TEST_F(forked, several_windows)
+TEST_F(altvm_forked, several_windows)
 {
 	struct vm vm[4];
 	size_t i;
@@ -458,7 +665,7 @@ TEST_F(forked, several_windows)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		for (i = 0; i < 4; i++)
-			empty_then_own(&vm[i], 'c' + i);
+			be_child(&vm[i], 'p' + i, 'c' + i);
 		munmap(vm[1].base, PAGES * PAGE);
 		CHECK(is_furnished(&vm[0], 'c'));
 		CHECK(is_furnished(&vm[2], 'c' + 2));
@@ -469,6 +676,42 @@ TEST_F(forked, several_windows)
 		EXPECT_TRUE(is_furnished(&vm[i], 'p' + i));
 		vm_close(&vm[i]);
 	}
+}
+
+/* Many tables, most of them untouched by parent and child. */
+#define BIG_PAGES	(16 * 512)
+
+VM_FIXTURE_SYSCALLS(forked_big, BIG_PAGES);
+
+TEST_F_TIMEOUT(forked_big, many_tables, SLOW)
+{
+	size_t i, k;
+	pid_t pid[3];
+
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, BIG_PAGES, RW));
+	for (i = 0; i < BIG_PAGES; i += 13)
+		*(uint64_t *)(self->base + i * PAGE) = i + 1;
+	for (k = 0; k < 3; k++) {
+		pid[k] = fork();
+		ASSERT_LE(0, pid[k]);
+		if (pid[k])
+			continue;
+		for (i = k; i < BIG_PAGES; i += 1000)
+			*(uint64_t *)(self->base + i * PAGE + 8) = k + 1;
+		for (i = 0; i < BIG_PAGES; i += 13)
+			CHECK(*(uint64_t *)(self->base + i * PAGE) == i + 1);
+		for (i = 0; i < BIG_PAGES; i++)
+			CHECK(*(uint64_t *)(self->base + i * PAGE + 8) ==
+			      (i % 1000 == k ? k + 1 : 0));
+		_exit(0);
+	}
+	for (i = 500; i < BIG_PAGES; i += 1000)
+		*(uint64_t *)(self->base + i * PAGE + 8) = 99;
+	for (k = 0; k < 3; k++)
+		EXPECT_EQ(0, end_of(pid[k]));
+	for (i = 0; i < BIG_PAGES; i++)
+		ASSERT_EQ(i % 1000 == 500 ? 99 : 0,
+			  *(uint64_t *)(self->base + i * PAGE + 8));
 }
 
 TEST_HARNESS_MAIN

@@ -165,8 +165,8 @@ TEST(windows_share_the_limit)
 	EXPECT_NE(MAP_FAILED, vm_mmap(&vm[2], NULL, PAGE, RW, ANON));
 }
 
-/* A child counts what is its own. */
-TEST(a_fork_starts_at_nothing)
+/* A child's copy counts as the original does. */
+TEST(a_fork_counts_as_well)
 {
 	struct vm vm;
 	int status;
@@ -179,10 +179,15 @@ TEST(a_fork_starts_at_nothing)
 	ASSERT_NE(MAP_FAILED, vm_mmap(&vm, NULL, AS_PAGES * PAGE, RW, ANON));
 	EXPECT_FAIL(ENOMEM, vm_mmap(&vm, NULL, PAGE, RW, ANON));
 	pid = fork();
-	if (!pid)
-		_exit(vm_mmap(&vm, NULL, AS_PAGES * PAGE, RW, ANON) ==
-		      MAP_FAILED ||
-		      ERRNO_OF(vm_mmap(&vm, NULL, PAGE, RW, ANON)) != ENOMEM);
+	if (!pid) {
+		if (ERRNO_OF(vm_mmap(&vm, NULL, PAGE, RW, ANON)) != ENOMEM)
+			_exit(1);
+		if (vm_munmap(&vm, vm.base + (PAGES - 8) * PAGE, 8 * PAGE))
+			_exit(2);
+		if (vm_mmap(&vm, NULL, 8 * PAGE, RW, ANON) == MAP_FAILED)
+			_exit(3);
+		_exit(ERRNO_OF(vm_mmap(&vm, NULL, PAGE, RW, ANON)) != ENOMEM);
+	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_FAIL(ENOMEM, vm_mmap(&vm, NULL, PAGE, RW, ANON));
@@ -326,6 +331,38 @@ TEST_F_TIMEOUT(memcg, is_not_exhausted_by_what_is_gone, SLOW)
 				vm.base[(k * pages + i) * PAGE] = 1;
 			CHECK(!vm_munmap(&vm, vm.base, BIG_PAGES * PAGE));
 		}
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, get(self->dir, "memory.events", "oom_kill "));
+}
+
+/* Nor by children that are gone: 8 MiB, of which each child changes a part. */
+TEST_F_TIMEOUT(memcg, is_not_exhausted_by_forks, SLOW)
+{
+	const size_t pages = 8 * MiB / PAGE;
+	struct vm vm;
+	size_t i, k;
+	pid_t pid = fork_into(self->dir, variant->ops, &vm);
+
+	if (!pid) {
+		CHECK(vm_map_at(&vm, 0, pages, RW) == vm.base);
+		for (i = 0; i < pages; i++)
+			vm.base[i * PAGE] = 1;
+		for (k = 0; k < 12; k++) {
+			pid = fork();
+			CHECK(pid >= 0);
+			if (!pid) {
+				for (i = 0; i < pages / 4; i++)
+					vm.base[i * PAGE] = 2;
+				_exit(0);
+			}
+			for (i = 0; i < pages / 4; i++)
+				vm.base[(pages / 2 + i) * PAGE] = 3 + k;
+			CHECK(!end_of(pid));
+		}
+		CHECK(vm.base[0] == 1);
+		CHECK(vm.base[pages / 2 * PAGE] == 14);
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));

@@ -2,6 +2,7 @@
 /* Single accesses to memory that may not be there. */
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -17,6 +18,8 @@ static void probe_handler(int sig, siginfo_t *info, void *context)
 
 	if (!probing) {
 		/* Not ours: let the access happen again and kill. */
+		dprintf(2, "# signal %d code %d at %p, ip %#llx\n", sig,
+			info->si_code, info->si_addr, regs[REG_RIP]);
 		signal(sig, SIG_DFL);
 		return;
 	}

@@ -147,24 +147,25 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* The child of a fork has nothing there, and dies in the middle of something. */
-static void fork_one(struct vm *vm, struct rng *rng)
+/* The child of a fork knows what it has, and dies in the middle of something. */
+static void fork_one(struct part *t)
 {
-	static struct part t;
 	pid_t pid = fork();
 	int i;
 
 	if (pid) {
+		/* Both change what they share. */
+		for (i = rng_below(&t->rng, 50); i; i--)
+			step(t);
 		while (pid > 0 && waitpid(pid, NULL, 0) != pid)
 			;
 		return;
 	}
-	t.vm = vm;
-	t.rng = *rng;
-	for (i = rng_below(rng, 50); i; i--)
-		step(&t);
+	rng_next(&t->rng);
+	for (i = rng_below(&t->rng, 50); i; i--)
+		step(t);
 	__atomic_fetch_add(&shared->forks, 1, __ATOMIC_RELAXED);
-	if (rng_next(rng) & 1)
+	if (rng_next(&t->rng) & 1)
 		kill(getpid(), SIGKILL);
 	_exit(0);
 }
@@ -215,7 +216,7 @@ static void be_victim(int common, uint64_t seed)
 		t.rng = rng;
 		for (i = rng_below(&rng, 300); i; i--)
 			step(&t);
-		fork_one(&other, &rng);
+		fork_one(&t);
 		vm_close(&other);
 		__atomic_fetch_add(&shared->windows, 1, __ATOMIC_RELAXED);
 		if (!rng_below(&rng, 20))

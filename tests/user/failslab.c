@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation of every operation fails once.
+ *
+ * /proc/thread-self/fail-nth makes the n-th allocation (or copy from or to user
+ * memory) that the thread makes fail.  For n = 1, 2, ... until nothing failed any
+ * more, each operation is tried on a fresh zone.  When it fails it must say so
+ * and have changed nothing; then, without a failure, it must work.
+ *
+ * Needs a kernel with CONFIG_FAULT_INJECTION.
+ */
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+#include "fixture.h"
+
+/* Two tables, and the edge between them. */
+#define PAGES		1024
+#define FIRST		500
+#define NR		24
+#define MAX_NTH		3000
+
+static int fail_nth_fd = -1;
+
+static void fail_nth(long n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%ld", n);
+
+	/* Reading the number is a copy too, and may be the one that fails. */
+	if (pwrite(fail_nth_fd, text, len, 0) != len &&
+	    pwrite(fail_nth_fd, text, len, 0) != len)
+		abort();
+}
+
+/* Ends the injection.  Did anything fail before this? */
+static bool failed_nth(void)
+{
+	char text[16] = "";
+	bool failed = pread(fail_nth_fd, text, sizeof(text) - 1, 0) > 0 &&
+		      atol(text) == 0;
+
+	fail_nth(0);
+	return failed;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0)
+		fprintf(stderr, "# %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+#define DEBUG	"/sys/kernel/debug/"
+
+static bool injection_ready(void)
+{
+	if (access(DEBUG "failslab", F_OK))
+		mount("debugfs", DEBUG, "debugfs", 0, NULL);
+	if (access(DEBUG "failslab", F_OK))
+		return false;
+	/* Also those that may sleep; and without a stack trace for each. */
+	put(DEBUG "failslab/ignore-gfp-wait", "N");
+	put(DEBUG "failslab/cache-filter", "N");
+	put(DEBUG "failslab/verbose", "0");
+	put(DEBUG "fail_page_alloc/ignore-gfp-wait", "N");
+	put(DEBUG "fail_page_alloc/ignore-gfp-highmem", "N");
+	put(DEBUG "fail_page_alloc/min-order", "0");
+	put(DEBUG "fail_page_alloc/verbose", "0");
+	put(DEBUG "fail_usercopy/verbose", "0");
+	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	return fail_nth_fd >= 0;
+}
+
+/* One character for each page from FIRST - 4 on: '.', '-', 'r' or 'w'. */
+struct layout {
+	char page[NR + 9];
+};
+
+static struct layout layout_of(struct vm *vm)
+{
+	struct layout l = { };
+	size_t i;
+
+	for (i = 0; i < NR + 8; i++) {
+		char *p = vm->base + (FIRST - 4 + i) * PAGE;
+		struct fault f;
+
+		if (!probe_rewrite(p, &f))
+			l.page[i] = 'w';
+		else if (f.code == SEGV_MAPERR)
+			l.page[i] = '.';
+		else
+			l.page[i] = probe_read(p, NULL, NULL) ? '-' : 'r';
+	}
+	return l;
+}
+
+/* Page i of NR holds the mark i + 1, or nothing. */
+static bool contents_ok(struct vm *vm, const char *marked)
+{
+	size_t i;
+
+	for (i = 0; i < NR; i++) {
+		char *p = vm->base + (FIRST + i) * PAGE;
+		uint64_t value;
+
+		if (probe_read(p, &value, NULL))
+			continue;
+		if (value != (marked[i] == 'm' ? i + 1 : 0)) {
+			fprintf(stderr, "# page %zu holds %#lx\n", i, value);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int prepare(struct vm *vm)
+{
+	size_t i;
+
+	if (vm_munmap(vm, vm->base, PAGES * PAGE) ||
+	    vm_map_at(vm, FIRST, NR, RW) == MAP_FAILED)
+		return -1;
+	for (i = 0; i < NR; i++)
+		*(uint64_t *)(vm->base + (FIRST + i) * PAGE) = i + 1;
+	return 0;
+}
+
+static int alternate(struct vm *vm)
+{
+	size_t i;
+
+	if (prepare(vm))
+		return -1;
+	for (i = 0; i < NR; i += 2)
+		if (vm_mprotect(vm, vm->base + (FIRST + i) * PAGE, PAGE,
+				PROT_READ))
+			return -1;
+	return 0;
+}
+
+static int do_mmap(struct vm *vm)
+{
+	return ERRNO_OF(vm_map_at(vm, FIRST - 4, 4, RW));
+}
+
+static int do_mmap_anywhere(struct vm *vm)
+{
+	char *p = vm_mmap(vm, NULL, 3 * PAGE, RW, ANON);
+	int err = p == MAP_FAILED ? errno : 0;
+
+	if (!err)
+		vm_munmap(vm, p, 3 * PAGE);
+	return err;
+}
+
+static int do_replace(struct vm *vm)
+{
+	return ERRNO_OF(vm_map_at(vm, FIRST + 8, 8, PROT_READ));
+}
+
+static int do_populate(struct vm *vm)
+{
+	return ERRNO_OF(vm_mmap(vm, vm->base + (FIRST + 8) * PAGE, 8 * PAGE, RW,
+				ANON | MAP_FIXED | MAP_POPULATE));
+}
+
+static int do_unmap_middle(struct vm *vm)
+{
+	return ERRNO_OF(vm_munmap(vm, vm->base + (FIRST + 8) * PAGE, 8 * PAGE));
+}
+
+static int do_unmap_all(struct vm *vm)
+{
+	return ERRNO_OF(vm_munmap(vm, vm->base, PAGES * PAGE));
+}
+
+static int do_protect_middle(struct vm *vm)
+{
+	return ERRNO_OF(vm_mprotect(vm, vm->base + (FIRST + 8) * PAGE, 8 * PAGE,
+				    PROT_READ));
+}
+
+static int do_protect_all(struct vm *vm)
+{
+	return ERRNO_OF(vm_mprotect(vm, vm->base + FIRST * PAGE, NR * PAGE, RW));
+}
+
+static int do_hide_all(struct vm *vm)
+{
+	return ERRNO_OF(vm_mprotect(vm, vm->base + FIRST * PAGE, NR * PAGE,
+				    PROT_NONE));
+}
+
+static int do_mincore(struct vm *vm)
+{
+	unsigned char vec[NR];
+
+	return ERRNO_OF(vm_mincore(vm, vm->base + FIRST * PAGE, NR * PAGE, vec));
+}
+
+static const struct operation {
+	const char *name;
+	int (*prepare)(struct vm *vm);
+	int (*run)(struct vm *vm);
+	const char *after;
+	const char *marked;
+} operations[] = {
+	{ "mmap", prepare, do_mmap,
+	  "wwwwwwwwwwwwwwwwwwwwwwwwwwww....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mmap anywhere", prepare, do_mmap_anywhere,
+	  "....wwwwwwwwwwwwwwwwwwwwwwww....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mmap over others", alternate, do_replace,
+	  "....rwrwrwrwrrrrrrrrrwrwrwrw....", "mmmmmmmm........mmmmmmmm" },
+	{ "populate", prepare, do_populate,
+	  "....wwwwwwwwwwwwwwwwwwwwwwww....", "mmmmmmmm........mmmmmmmm" },
+	{ "munmap in the middle", prepare, do_unmap_middle,
+	  "....wwwwwwww........wwwwwwww....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "munmap of many", alternate, do_unmap_all,
+	  "................................", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mprotect in the middle", prepare, do_protect_middle,
+	  "....wwwwwwwwrrrrrrrrwwwwwwww....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mprotect of many", alternate, do_protect_all,
+	  "....wwwwwwwwwwwwwwwwwwwwwwww....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mprotect to nothing", alternate, do_hide_all,
+	  "....------------------------....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mincore", alternate, do_mincore,
+	  "....rwrwrwrwrwrwrwrwrwrwrwrw....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+};
+
+ALTVM_FIXTURE(failslab, PAGES);
+
+static bool may_say(int err)
+{
+	/* EFAULT: it was a copy that failed. */
+	return err == ENOMEM || err == EFAULT || err == EAGAIN;
+}
+
+static const char all_marked[] = "mmmmmmmmmmmmmmmmmmmmmmmm";
+
+/* True while there was something to fail. */
+static bool try_nth(struct __test_metadata *_metadata, struct vm *vm,
+		    const struct operation *op, long n)
+{
+	struct layout before, now;
+	bool injected;
+	int err;
+
+	ASSERT_EQ(0, op->prepare(vm));
+	before = layout_of(vm);
+	fail_nth(n);
+	err = op->run(vm);
+	injected = failed_nth();
+	now = layout_of(vm);
+	if (err) {
+		EXPECT_TRUE(injected && may_say(err)) {
+			TH_LOG("%s, %ld: %s", op->name, n, strerror(err));
+		}
+		/* A result that cannot be written comes too late for that. */
+		if (err == EFAULT && !strcmp(op->after, now.page))
+			return injected;
+		EXPECT_STREQ(before.page, now.page) {
+			TH_LOG("%s, %ld: %s, but not as before", op->name, n,
+			       strerror(err));
+		}
+		EXPECT_TRUE(contents_ok(vm, all_marked));
+		/* Once more, in peace. */
+		EXPECT_EQ(0, op->run(vm));
+		now = layout_of(vm);
+	}
+	EXPECT_STREQ(op->after, now.page) {
+		TH_LOG("%s, %ld", op->name, n);
+	}
+	EXPECT_TRUE(contents_ok(vm, op->marked));
+	return injected;
+}
+
+TEST_F_TIMEOUT(failslab, operations, SLOW)
+{
+	size_t i;
+	long n;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	for (i = 0; i < ARRAY_SIZE(operations); i++) {
+		for (n = 1; n < MAX_NTH; n++)
+			if (!try_nth(_metadata, &self->vm, &operations[i], n))
+				break;
+		TH_LOG("%s: %ld failures", operations[i].name, n - 1);
+		EXPECT_GT(MAX_NTH, n);
+	}
+}
+
+/* An access is made again until there is memory. */
+TEST_F_TIMEOUT(failslab, accesses, SLOW)
+{
+	bool injected = true;
+	uint64_t value;
+	long n;
+	int write;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	for (write = 0; write < 2; write++) {
+		for (n = 1, injected = true; injected && n < MAX_NTH; n++) {
+			char *p = self->base + FIRST * PAGE;
+			int sig;
+
+			/* New tables each time: a new window. */
+			munmap(self->base, PAGES * PAGE);
+			ASSERT_EQ(self->base,
+				  altvm_window_map(self->fd, self->base,
+						   PAGES * PAGE, RWX));
+			ASSERT_EQ(p, vm_map_at(&self->vm, FIRST, NR, RW));
+			fail_nth(n);
+			sig = write ? probe_write(p, 42, NULL) :
+			      probe_read(p, &value, NULL);
+			injected = failed_nth();
+			EXPECT_EQ(0, sig) {
+				TH_LOG("write %d, %ld", write, n);
+			}
+			EXPECT_EQ(write ? 42 : 0, *(uint64_t *)p);
+			EXPECT_EQ(0, probe_write(p + PAGE, 1, NULL));
+		}
+		TH_LOG("%s: %ld failures", write ? "write" : "read", n - 2);
+		EXPECT_GT(MAX_NTH, n);
+	}
+}
+
+/* The kernel's own access cannot be made again: EFAULT, or less. */
+TEST_F_TIMEOUT(failslab, kernel_accesses, SLOW)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	bool injected = true;
+	long n;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	for (n = 1; injected && n < MAX_NTH; n++) {
+		char *p = self->base + FIRST * PAGE;
+		ssize_t ret;
+
+		munmap(self->base, PAGES * PAGE);
+		ASSERT_EQ(self->base, altvm_window_map(self->fd, self->base,
+						       PAGES * PAGE, RWX));
+		ASSERT_EQ(p, vm_map_at(&self->vm, FIRST, NR, RW));
+		fail_nth(n);
+		ret = read(fd, p, NR * PAGE);
+		injected = failed_nth();
+		EXPECT_TRUE(ret == NR * PAGE || injected);
+		EXPECT_TRUE(ret >= 0 || errno == EFAULT || errno == ENOMEM);
+		EXPECT_EQ(NR * PAGE, read(fd, p, NR * PAGE));
+	}
+	TH_LOG("%ld failures", n - 2);
+	EXPECT_GT(MAX_NTH, n);
+}
+
+TEST_F_TIMEOUT(failslab, open_and_window, SLOW)
+{
+	bool injected = true;
+	struct altvm_query q;
+	long n, opened = 0;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	for (n = 1; injected && n < MAX_NTH; n++) {
+		char *base = MAP_FAILED;
+		int fd, err;
+
+		fail_nth(n);
+		fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+		err = errno;
+		if (fd >= 0)
+			base = altvm_window_map(fd, NULL, PAGES * PAGE, RW);
+		if (base == MAP_FAILED && fd >= 0)
+			err = errno;
+		injected = failed_nth();
+		opened += fd >= 0;
+		if (base == MAP_FAILED) {
+			EXPECT_TRUE(injected && may_say(err)) {
+				TH_LOG("%ld: %s", n, strerror(err));
+			}
+		}
+		if (fd < 0)
+			continue;
+		if (base == MAP_FAILED) {
+			ASSERT_EQ(0, altvm_ioctl_query(fd, &q));
+			EXPECT_EQ(0, q.window_len);
+			base = altvm_window_map(fd, NULL, PAGES * PAGE, RW);
+			ASSERT_NE(MAP_FAILED, (void *)base);
+		}
+		ASSERT_EQ(0, altvm_ioctl_query(fd, &q));
+		EXPECT_EQ((uintptr_t)base, q.window_addr);
+		EXPECT_EQ(0, munmap(base, PAGES * PAGE));
+		close(fd);
+	}
+	TH_LOG("%ld failures", n - 2);
+	EXPECT_GT(MAX_NTH, n);
+	EXPECT_LT(0, opened);
+}
+
+TEST_F_TIMEOUT(failslab, unmapping_the_window, SLOW)
+{
+	bool injected = true;
+	long n;
+	int err;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	for (n = 1; injected && n < MAX_NTH; n++) {
+		ASSERT_EQ(0, alternate(&self->vm));
+		fail_nth(n);
+		err = ERRNO_OF(munmap(self->base, PAGES * PAGE));
+		injected = failed_nth();
+		if (err) {
+			/* It was the kernel's own part that failed. */
+			EXPECT_EQ(ENOMEM, err);
+			EXPECT_TRUE(contents_ok(&self->vm, all_marked));
+			EXPECT_EQ(0, prepare(&self->vm));
+			ASSERT_EQ(0, munmap(self->base, PAGES * PAGE));
+		}
+		ASSERT_EQ(self->base, altvm_window_map(self->fd, self->base,
+						       PAGES * PAGE, RWX));
+	}
+	TH_LOG("%ld failures", n - 2);
+	EXPECT_GT(MAX_NTH, n);
+}
+
+/*
+ * A child for which there was no memory has a window that is not one, and says so;
+ * else it has all that the parent had.
+ */
+static int be_child(struct vm *vm)
+{
+	struct altvm_query q;
+	struct fault f;
+	uint64_t value;
+	char *p = vm->base + FIRST * PAGE;
+	int err;
+
+	if (!probe_read(p, &value, &f)) {
+		if (!contents_ok(vm, all_marked))
+			return 1;
+		return prepare(vm) || !contents_ok(vm, all_marked) ? 2 : 0;
+	}
+	if (f.sig != SIGBUS)
+		return 3;
+	err = ERRNO_OF(vm_map_at(vm, FIRST, NR, RW));
+	if (err != ENXIO && err != ENOMEM)
+		return 4;
+	/* It can have another. */
+	if (munmap(vm->base, PAGES * PAGE) ||
+	    altvm_window_map(vm->fd, vm->base, PAGES * PAGE, RWX) != vm->base)
+		return 5;
+	if (prepare(vm) || !contents_ok(vm, all_marked))
+		return 6;
+	return altvm_ioctl_query(vm->fd, &q) ||
+	       q.window_addr != (uintptr_t)vm->base ? 7 : 0;
+}
+
+TEST_F_TIMEOUT(failslab, forks, SLOW)
+{
+	bool injected = true;
+	long n, children = 0;
+	int status;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	ASSERT_EQ(0, prepare(&self->vm));
+	for (n = 1; injected && n < MAX_NTH; n++) {
+		pid_t pid;
+
+		fail_nth(n);
+		pid = syscall(SYS_fork);
+		if (!pid)
+			_exit(be_child(&self->vm));
+		injected = failed_nth();
+		if (pid > 0) {
+			children++;
+			ASSERT_EQ(pid, waitpid(pid, &status, 0));
+			EXPECT_EQ(0, status) {
+				TH_LOG("child %d of fork %ld, injected %d", pid, n, injected);
+			}
+		}
+		ASSERT_TRUE(contents_ok(&self->vm, all_marked));
+	}
+	TH_LOG("%ld failures, %ld children", n - 2, children);
+	EXPECT_GT(MAX_NTH, n);
+	EXPECT_LT(0, children);
+}
+
+/* A child's first steps: a call that joins it to the module, copies on write. */
+TEST_F_TIMEOUT(failslab, a_childs_first_steps, SLOW)
+{
+	bool injected = true;
+	long n;
+	int status, kind;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	ASSERT_EQ(0, prepare(&self->vm));
+	for (kind = 0; kind < 4; kind++)
+	for (n = 1, injected = true; injected && n < MAX_NTH; n++) {
+		char *p = self->base + FIRST * PAGE;
+		pid_t pid = fork();
+		int err = 0;
+
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			fail_nth_fd = open("/proc/thread-self/fail-nth",
+					   O_RDWR | O_CLOEXEC);
+			fail_nth(n);
+			if (!kind)
+				err = do_mmap(&self->vm);
+			else if (kind == 1)
+				probe_read(p, NULL, NULL);
+			else if (kind == 2)
+				probe_write(p, 1, NULL);
+			else
+				err = do_protect_middle(&self->vm);
+			injected = failed_nth();
+			if (err && (!injected || !may_say(err)))
+				_exit(100);
+			if (kind != 2 && !contents_ok(&self->vm, all_marked))
+				_exit(101);
+			if (prepare(&self->vm) ||
+			    !contents_ok(&self->vm, all_marked))
+				_exit(102);
+			_exit(injected);
+		}
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFEXITED(status)) {
+			TH_LOG("kind %d, %ld: status %#x", kind, n, status);
+		}
+		EXPECT_GT(2, WEXITSTATUS(status)) {
+			TH_LOG("kind %d, %ld: %d", kind, n, WEXITSTATUS(status));
+		}
+		injected = WEXITSTATUS(status);
+		ASSERT_TRUE(contents_ok(&self->vm, all_marked));
+	}
+	EXPECT_GT(MAX_NTH, n);
+}
+
+TEST_HARNESS_MAIN
