@@ -51,6 +51,7 @@
  * @space: where
  * @addr: page-aligned
  * @write: is it a write?
+ * @present: is there a PTE, which does not let write?
  * @need: is a new page likely to be needed?
  * @copy: is it going to be copied to, so that it need not be zeroed?
  * @attr: of the area, as read from the tree
@@ -59,7 +60,7 @@
 struct fault {
 	struct altvm_space *space;
 	unsigned long addr;
-	bool write, need, copy;
+	bool write, present, need, copy;
 	unsigned long attr;
 	struct page *page;
 };
@@ -107,7 +108,7 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 
 	if (copy)
 		copy_highpage(f->page, page);
-	if (page)
+	if (page || f->present)
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
 	altvm_store_adopt(f->space, f->addr, f->page);
 	altvm_leaf_set(leaf, f->addr, f->page);
@@ -308,11 +309,11 @@ static vm_fault_t fault_again(struct fault *f)
 
 static vm_fault_t fault(struct vm_fault *vmf)
 {
-	bool mkwrite = vmf->flags & FAULT_FLAG_MKWRITE;
 	struct fault f = {
 		.space = altvm_space_of(vmf->vma),
 		.addr = vmf->address & PAGE_MASK,
 		.write = vmf->flags & FAULT_FLAG_WRITE,
+		.present = vmf->flags & FAULT_FLAG_MKWRITE,
 		/* Other than the zero page, what is mapped is in the store. */
 		.need = vmf->flags & FAULT_FLAG_WRITE && !vmf->page,
 	};
@@ -330,7 +331,7 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	case -EFAULT:
 		return VM_FAULT_SIGSEGV;
 	case -EACCES:
-		return mkwrite ? fault_again(&f) : fault_deny(vmf, &f);
+		return f.present ? fault_again(&f) : fault_deny(vmf, &f);
 	case -ENOMEM:
 		return VM_FAULT_OOM;
 	default:

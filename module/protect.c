@@ -189,7 +189,10 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
 		/* Wait for faults that read the tree before. */
 		mutex_lock(&leaf->lock);
-		altvm_pte_settle(space, leaf, lo, hi);
+		if (leaf->ahead) {
+			altvm_pte_settle(space, leaf, lo, hi);
+			altvm_pte_zap(space, lo, hi);
+		}
 		zap |= leaf->nr;
 		mutex_unlock(&leaf->lock);
 	}

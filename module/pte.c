@@ -174,7 +174,8 @@ bool altvm_pte_young(struct altvm_space *space, unsigned long addr)
  * @start: in its 2 MiB
  * @end: exclusive
  *
- * To be called before PTEs are zapped whose pages stay in the store.
+ * To be called right before PTEs are zapped whose pages stay in the store: where
+ * nobody has read, the entry goes, and so must the PTE.
  */
 void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
 		      unsigned long start, unsigned long end)
@@ -304,10 +305,12 @@ static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
 		struct page *page = altvm_leaf_page(w->leaf, addr);
 		struct vm_area_struct *vma = w->vma;
+		pte_t old = ptep_get(pte);
 
-		if (!pte_present(ptep_get(pte)))
+		if (!pte_present(old))
 			continue;
-		if (altvm_page_is_zero(page) ||
+		/* Special: the zero page. */
+		if (pte_special(old) ||
 		    (w->readonly && !altvm_leaf_owns(w->leaf, page)))
 			vma = readonly_vma(w->space, vma->vm_flags);
 		/* Clear first: the CPU may be setting the dirty bit. */
@@ -363,19 +366,17 @@ static int walk_wrprotect(pte_t *pte, unsigned long addr, void *data)
 /**
  * altvm_pte_wrprotect() - write-protect what is mapped of a leaf
  * @space: frozen, no fault on its window
- * @leaf: locked
- * @start: in its 2 MiB
- * @end: exclusive
+ * @start: page-aligned
+ * @end: exclusive, in the same 2 MiB
  *
  * Does not flush: fork does, see altvm_space_vm_open().
  */
-void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
-			 unsigned long start, unsigned long end)
+void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
+			 unsigned long end)
 {
 	struct walk w = { .space = space, .end = end };
 
 	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_wrprotect, &w);
-	leaf->writable = false;
 }
 
 /**

@@ -20,8 +20,8 @@ void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
 void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long start, unsigned long end,
 		       unsigned long attr);
-void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
-			 unsigned long start, unsigned long end);
+void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
+			 unsigned long end);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
 bool altvm_pte_can_flush(struct altvm_space *space);

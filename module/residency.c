@@ -12,14 +12,20 @@
 #include "store.h"
 #include "tree.h"
 
-static bool is_resident(struct altvm_space *space,
-			const struct altvm_leaf *leaf, unsigned long addr)
+/* Fill @vec for [start, end), part of a leaf; the leaf is locked. */
+static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
+			   unsigned long start, unsigned long end, u8 *vec)
 {
-	const struct page *page = altvm_leaf_page(leaf, addr);
+	struct page **page;
 
-	if (unlikely(page == ALTVM_ZERO_AHEAD))
-		return altvm_pte_young(space, addr);
-	return page;
+	if (!leaf->nr)
+		return;
+	page = &leaf->pages[pte_index(start)];
+	for (; start < end; start += PAGE_SIZE, page++, vec++) {
+		*vec = !!*page;
+		if (unlikely(*page == ALTVM_ZERO_AHEAD))
+			*vec = altvm_pte_young(space, start);
+	}
 }
 
 /*
@@ -51,9 +57,8 @@ static long residency(struct altvm_space *space, unsigned long start,
 	memset(vec, 0, nr);
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
-		for (; leaf->nr && lo < hi; lo += PAGE_SIZE)
-			vec[(lo - start) >> PAGE_SHIFT] =
-				is_resident(space, leaf, lo);
+		leaf_residency(space, leaf, lo, hi,
+			       vec + ((lo - start) >> PAGE_SHIFT));
 		mutex_unlock(&leaf->lock);
 	}
 	return nr;

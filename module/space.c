@@ -288,9 +288,14 @@ static void space_wrprotect(struct altvm_space *space)
 
 	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
 		mutex_lock(&leaf->lock);
-		altvm_pte_settle(space, leaf, lo, hi);
-		if (leaf->writable)
-			altvm_pte_wrprotect(space, leaf, lo, hi);
+		if (leaf->ahead) {
+			altvm_pte_settle(space, leaf, lo, hi);
+			altvm_pte_zap(space, lo, hi);
+			leaf->ahead = false;
+		} else if (leaf->writable) {
+			altvm_pte_wrprotect(space, lo, hi);
+		}
+		leaf->writable = false;
 		mutex_unlock(&leaf->lock);
 		cond_resched();
 	}
