@@ -302,6 +302,7 @@ FIXTURE(oracle) {
 	struct vm vm;
 	struct step history[HISTORY];
 	bool diverged;
+	bool forked;
 };
 
 FIXTURE_VARIANT(oracle) {
@@ -345,6 +346,15 @@ static bool same(FIXTURE_DATA(oracle) *self, const struct step *s)
 
 	run_step(&self->native, s, &want);
 	run_step(&self->vm, s, &got);
+	if (self->forked) {
+		/*
+		 * Which pages of zeroes fork takes along, and whether a page
+		 * must be faulted in again, is no promise.
+		 */
+		memcpy(got.vec, want.vec, sizeof(got.vec));
+		got.error |= want.error & 1;
+		want.error |= got.error & 1;
+	}
 	if (!memcmp(&want, &got, sizeof(want)))
 		return true;
 	self->diverged = want.ret != -1 || got.ret != -1;
@@ -435,6 +445,65 @@ TEST_F_TIMEOUT(oracle, calls_and_accesses, SLOW)
 TEST_F_TIMEOUT(oracle, odd_arguments, SLOW)
 {
 	run_seeds(_metadata, self, 100, variant->seeds, 50);
+}
+
+/*
+ * A tree of processes: each goes on with a script of its own, in both systems,
+ * on what it has inherited.
+ */
+static bool run_family(FIXTURE_DATA(oracle) *self, struct rng *rng, int depth,
+		       long steps)
+{
+	pid_t child[4];
+	int nr = 0, status;
+	bool ok = true;
+	long i, k;
+
+	for (i = 0; ok && i < steps; i++) {
+		struct step *s = &self->history[i % HISTORY];
+
+		if (depth && nr < 4 && !rng_below(rng, steps / 6)) {
+			struct rng own = { .state = rng_next(rng) };
+
+			child[nr] = fork();
+			if (!child[nr])
+				_exit(!run_family(self, &own, depth - 1,
+						  steps / 2));
+			nr++;
+		}
+		random_step(rng, s);
+		ok = same(self, s);
+		if (ok && (i % 100 == 99 || i == steps - 1))
+			ok = same_pages(self, OP_READ) &&
+			     same_pages(self, OP_WRITE);
+	}
+	if (!ok) {
+		fprintf(stderr, "# generation %d, step %ld\n", 3 - depth, i);
+		for (k = i < HISTORY ? 0 : i - HISTORY; k < i; k++)
+			print_step("", &self->history[k % HISTORY]);
+	}
+	while (nr--)
+		if (waitpid(child[nr], &status, 0) != child[nr] || status)
+			ok = false;
+	return ok;
+}
+
+TEST_F_TIMEOUT(oracle, across_forks, SLOW)
+{
+	uint64_t seed = env_number("ALTVM_SEED", 200);
+	uint64_t last = getenv("ALTVM_SEED") ? seed + 1 : seed + variant->seeds;
+
+	self->forked = true;
+	for (; seed < last; seed++) {
+		struct rng rng = { .state = seed };
+
+		ASSERT_EQ(0, vm_munmap(&self->native, self->native.base,
+				       PAGES * PAGE));
+		ASSERT_EQ(0, vm_munmap(&self->vm, self->vm.base, PAGES * PAGE));
+		ASSERT_TRUE(run_family(self, &rng, 3, scaled(600))) {
+			TH_LOG("ALTVM_SEED=%lu", seed);
+		}
+	}
 }
 
 /* Fault frames on pages in every state, by every access. */
