@@ -52,11 +52,11 @@ static int altvm_world_refused(struct world *world)
 }
 
 const struct world_ops altvm_world_ops = {
-	.name		= "altvm",
-	.open		= altvm_world_open,
-	.map		= altvm_world_map,
-	.unmap		= altvm_world_unmap,
-	.protect	= altvm_world_protect,
-	.mincore	= altvm_world_mincore,
-	.refused	= altvm_world_refused,
+	.name = "altvm",
+	.open = altvm_world_open,
+	.map = altvm_world_map,
+	.unmap = altvm_world_unmap,
+	.protect = altvm_world_protect,
+	.mincore = altvm_world_mincore,
+	.refused = altvm_world_refused,
 };

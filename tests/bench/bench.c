@@ -2,8 +2,8 @@
 /*
  * bench: what memory calls cost, altvm beside the kernel's own.
  *
- * Each row is run in each world in turn, several times over, so that whatever
- * drifts drifts for both.  A run of a row is some batches: set up, take the
+ * Each row is run in each world in turn, several times over, so that a drift is
+ * one for both.  A run of a row is some batches: set up, take the
  * time of row->ops operations, tear down.  The loop's own cost is measured
  * with an empty operation and subtracted.
  *
@@ -33,9 +33,9 @@
 
 #include "bench.h"
 
-#define SHAPES		8	/* a mapping and a gap: two of a maple node's 16 slots */
-#define REPS_MAX	(2 * SHAPES)
-#define WORLDS		2
+#define SHAPES 8 /* a mapping and a gap: two of a maple node's 16 slots */
+#define REPS_MAX (2 * SHAPES)
+#define WORLDS 2
 
 /**
  * struct mode - a way to measure
@@ -133,7 +133,7 @@ static double clock_shootdowns(void)
 		p = strstr(line, "TLB:");
 		if (!p)
 			continue;
-		for (p += 4; ; p = end) {
+		for (p += 4;; p = end) {
 			unsigned long n = strtoul(p, &end, 10);
 
 			if (end == p)
@@ -154,8 +154,7 @@ static int op_nothing(struct lane *lane, unsigned long i)
 
 /* Not inlined: the empty operation must be called like any other. */
 static __attribute__((noinline)) int
-loop(int (*op)(struct lane *, unsigned long), struct lane *lane,
-     unsigned long ops, unsigned long *done)
+loop(op_fn op, struct lane *lane, unsigned long ops, unsigned long *done)
 {
 	unsigned long i;
 	int ret = 0;
@@ -190,8 +189,8 @@ static double loop_overhead(const struct mode *mode, unsigned int ops)
 	return ticks[2];
 }
 
-static void run_batch(struct lane *lane, const struct crew *crew,
-		      double *ticks, struct result *result)
+static void run_batch(struct lane *lane, const struct crew *crew, double *ticks,
+		      struct result *result)
 {
 	const struct row *row = lane->row;
 	int ret;
@@ -306,13 +305,15 @@ static struct result run_crew(struct world *world, const struct row *row,
 	static unsigned char vec[LANES_MAX][512];
 	struct worker workers[LANES_MAX] = { 0 };
 	struct crew crew = {
-		.mode = mode, .overhead = overhead, .decoys = decoys,
+		.mode = mode,
+		.overhead = overhead,
+		.decoys = decoys,
 	};
 	struct result result = { 0 };
 	double rate = 0;
 
 	pthread_barrier_init(&crew.start, NULL, mode->threads);
-	for (unsigned int i = mode->threads; i-- > 0; ) {
+	for (unsigned int i = mode->threads; i-- > 0;) {
 		workers[i].crew = &crew;
 		workers[i].cpu = i;
 		workers[i].lane.world = world;
@@ -347,8 +348,9 @@ static void print_machine(void)
 
 	if (uname(&name))
 		die("uname: %s", strerror(errno));
-	printf("{\"bench\":\"machine\",\"release\":\"%s\",\"version\":\"%s\",\"cpus\":%ld,\"pages\":%ld}\n",
-	       name.release, name.version, sysconf(_SC_NPROCESSORS_ONLN),
+	printf("{\"bench\":\"machine\",\"release\":\"%s\",\"version\":\"%s\",",
+	       name.release, name.version);
+	printf("\"cpus\":%ld,\"pages\":%ld}\n", sysconf(_SC_NPROCESSORS_ONLN),
 	       sysconf(_SC_PHYS_PAGES));
 }
 
@@ -358,8 +360,9 @@ static void print_results(const struct row *row, const struct world *world,
 {
 	const struct result *last = &results[reps - 1];
 
-	printf("{\"bench\":\"%s\",\"row\":\"%s\",\"unit\":\"%s\",\"world\":\"%s\",\"threads\":%u,",
-	       mode->name, row->name, row->unit, world->ops->name,
+	printf("{\"bench\":\"%s\",\"row\":\"%s\",\"unit\":\"%s\",", mode->name,
+	       row->name, row->unit);
+	printf("\"world\":\"%s\",\"threads\":%u,", world->ops->name,
 	       mode->threads);
 	printf("\"ops\":%u,\"units\":%u,\"done\":%lu,", row->ops, row->units,
 	       last->done);
@@ -385,8 +388,8 @@ static void run_row(const struct row *row, const struct mode *mode)
 		run_crew(&worlds[w], row, mode, overhead, 0);
 	for (unsigned int rep = 0; rep < reps; rep++)
 		for (unsigned int w = 0; w < n; w++)
-			results[w][rep] = run_crew(&worlds[w], row, mode,
-						   overhead, rep);
+			results[w][rep] =
+				run_crew(&worlds[w], row, mode, overhead, rep);
 	for (unsigned int w = 0; w < n; w++)
 		print_results(row, &worlds[w], mode, results[w], reps);
 }
@@ -429,7 +432,7 @@ static void fix_addresses(char **argv)
 /* Backwards: altvm's window must not take the place that native has found. */
 static void open_worlds(void)
 {
-	for (unsigned int w = nr_worlds; w-- > 0; ) {
+	for (unsigned int w = nr_worlds; w-- > 0;) {
 		int ret = worlds[w].ops->open(&worlds[w]);
 
 		if (ret)
@@ -450,7 +453,7 @@ int main(int argc, char **argv)
 		{ "native-only", no_argument, NULL, 'n' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "rows", required_argument, NULL, 'r' },
-		{ }
+		{}
 	};
 	struct mode icount = { "icount", clock_tsc, 1, false, SHAPES, 4e6 };
 	struct mode wall[] = {

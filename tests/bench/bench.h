@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define PAGE		4096UL
-#define BLOCK		(512 * PAGE)	/* what one page of page-table entries maps */
-#define LANE_SIZE	(1UL << 30)
-#define LANES_MAX	2
-#define ROOM		500		/* pages that fit beside a neighbour */
+#define PAGE 4096UL
+#define BLOCK (512 * PAGE) /* what one page of page-table entries maps */
+#define LANE_SIZE (1UL << 30)
+#define LANES_MAX 2
+#define ROOM 500 /* pages that fit beside a neighbour */
 
 struct world;
 
@@ -79,10 +79,12 @@ struct lane {
  * ROW_NATIVE:   has no meaning in another world
  * ROW_ONCE:     long, and needs no repetition; not run with threads
  */
-#define ROW_ANYWHERE	0x1
-#define ROW_ISOLATED	0x2
-#define ROW_NATIVE	0x4
-#define ROW_ONCE	0x8
+#define ROW_ANYWHERE 0x1
+#define ROW_ISOLATED 0x2
+#define ROW_NATIVE 0x4
+#define ROW_ONCE 0x8
+
+typedef int (*op_fn)(struct lane *lane, unsigned long i);
 
 /**
  * struct row - one thing to measure
@@ -107,7 +109,7 @@ struct row {
 	int prot;
 	unsigned int flags;
 	int (*setup)(struct lane *lane);
-	int (*op)(struct lane *lane, unsigned long i);
+	op_fn op;
 	int (*teardown)(struct lane *lane);
 };
 

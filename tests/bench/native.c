@@ -26,8 +26,8 @@ static int native_open(struct world *world)
 	 * Find a place and leave it free.  It stays so: other mappings fill the
 	 * space above the lanes first.
 	 */
-	p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
+	p = mmap(NULL, len, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	munmap(p, len);
@@ -64,11 +64,11 @@ static int native_refused(struct world *world)
 }
 
 const struct world_ops native_world_ops = {
-	.name		= "native",
-	.open		= native_open,
-	.map		= native_map,
-	.unmap		= native_unmap,
-	.protect	= native_protect,
-	.mincore	= native_mincore,
-	.refused	= native_refused,
+	.name = "native",
+	.open = native_open,
+	.map = native_map,
+	.unmap = native_unmap,
+	.protect = native_protect,
+	.mincore = native_mincore,
+	.refused = native_refused,
 };

@@ -13,7 +13,7 @@
 
 #include "bench.h"
 
-#define RW	(PROT_READ | PROT_WRITE)
+#define RW (PROT_READ | PROT_WRITE)
 
 static size_t lane_bytes(const struct lane *lane)
 {
@@ -104,7 +104,7 @@ static int op_spin(struct lane *lane, unsigned long i)
 
 	for (int k = 0; k < 1000; k++) {
 		x = x * 6364136223846793005UL + 1442695040888963407UL;
-		asm volatile("" : "+r" (x));
+		asm volatile("" : "+r"(x));
 	}
 	return 0;
 }
@@ -217,8 +217,8 @@ static int op_mincore(struct lane *lane, unsigned long i)
 				   lane->vec);
 }
 
-#define MAPPED		.setup = setup_mapped, .teardown = teardown_unmap
-#define RESIDENT	.setup = setup_resident, .teardown = teardown_unmap
+#define MAPPED .setup = setup_mapped, .teardown = teardown_unmap
+#define RESIDENT .setup = setup_resident, .teardown = teardown_unmap
 
 const struct row rows[] = {
 	/* References: the machine's and the kernel's own speed. */
@@ -227,11 +227,11 @@ const struct row rows[] = {
 	{ "refused ioctl", "call", 1024, 1, .op = op_refused },
 
 	/* Mapping and unmapping: a call here is the pair. */
-	{ "mmap+munmap 4K anywhere", "pair", 256, 1, 1,
-	  .op = op_map_unmap, .flags = ROW_ANYWHERE },
+	{ "mmap+munmap 4K anywhere", "pair", 256, 1, 1, .op = op_map_unmap,
+	  .flags = ROW_ANYWHERE },
 	{ "mmap+munmap 4K fixed", "pair", 256, 1, 1, .op = op_map_unmap },
-	{ "mmap+munmap 1M anywhere", "pair", 256, 1, 256,
-	  .op = op_map_unmap, .flags = ROW_ANYWHERE },
+	{ "mmap+munmap 1M anywhere", "pair", 256, 1, 256, .op = op_map_unmap,
+	  .flags = ROW_ANYWHERE },
 	{ "mmap+munmap 1M fixed", "pair", 256, 1, 256, .op = op_map_unmap },
 	{ "mmap+touch+munmap 4K", "page", 128, 1, 1, .op = op_map_touch_unmap },
 	{ "mmap+touch+munmap 4K isolated", "page", 128, 1, 1,
@@ -245,28 +245,28 @@ const struct row rows[] = {
 	/* Getting pages. */
 	{ "write fault", "page", 256, 1, 256, MAPPED, .op = op_write },
 	{ "read fault", "page", 256, 1, 256, MAPPED, .op = op_read },
-	{ "mmap populate 1M", "page", 1, 256, 256,
-	  .op = op_populate, .teardown = teardown_unmap },
+	{ "mmap populate 1M", "page", 1, 256, 256, .op = op_populate,
+	  .teardown = teardown_unmap },
 
 	/* Protections. */
-	{ "mprotect 1 RW/R", "call", 256, 1, 1, PROT_READ,
-	  RESIDENT, .op = op_protect },
-	{ "mprotect 1 RW/NONE", "call", 256, 1, 1, PROT_NONE,
-	  RESIDENT, .op = op_protect },
-	{ "mprotect 512 RW/R", "call", 32, 1, 512, PROT_READ,
-	  RESIDENT, .op = op_protect },
-	{ "mprotect 512 RW/NONE", "call", 32, 1, 512, PROT_NONE,
-	  RESIDENT, .op = op_protect },
-	{ "mprotect 1 R, RW, touch", "cycle", 128, 1, 1, PROT_READ,
-	  RESIDENT, .op = op_protect_touch },
-	{ "mprotect 512 R, RW, touch", "cycle", 8, 1, 512, PROT_READ,
-	  RESIDENT, .op = op_protect_touch },
+	{ "mprotect 1 RW/R", "call", 256, 1, 1, PROT_READ, RESIDENT,
+	  .op = op_protect },
+	{ "mprotect 1 RW/NONE", "call", 256, 1, 1, PROT_NONE, RESIDENT,
+	  .op = op_protect },
+	{ "mprotect 512 RW/R", "call", 32, 1, 512, PROT_READ, RESIDENT,
+	  .op = op_protect },
+	{ "mprotect 512 RW/NONE", "call", 32, 1, 512, PROT_NONE, RESIDENT,
+	  .op = op_protect },
+	{ "mprotect 1 R, RW, touch", "cycle", 128, 1, 1, PROT_READ, RESIDENT,
+	  .op = op_protect_touch },
+	{ "mprotect 512 R, RW, touch", "cycle", 8, 1, 512, PROT_READ, RESIDENT,
+	  .op = op_protect_touch },
 	{ "mprotect 512 NONE, RW, touch", "cycle", 8, 1, 512, PROT_NONE,
 	  RESIDENT, .op = op_protect_touch },
-	{ "mprotect 1 of 512 R, RW", "cycle", 128, 1, 512, PROT_READ,
-	  RESIDENT, .op = op_protect_middle },
-	{ "mprotect split", "call", 1000, 1, 2002, PROT_READ,
-	  MAPPED, .op = op_split },
+	{ "mprotect 1 of 512 R, RW", "cycle", 128, 1, 512, PROT_READ, RESIDENT,
+	  .op = op_protect_middle },
+	{ "mprotect split", "call", 1000, 1, 2002, PROT_READ, MAPPED,
+	  .op = op_split },
 	{ "mprotect merge", "call", 1000, 1, 2002, PROT_READ,
 	  .setup = setup_split, .teardown = teardown_unmap, .op = op_merge },
 	{ "mprotect alternating 100000", "call", 50000, 1, 100001, PROT_READ,
