@@ -89,11 +89,8 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 
 	if (page && !f->write)
 		return 0;
-	if (page && altvm_leaf_owns(leaf, page)) {
-		if (leaf->cow)
-			altvm_store_adopt(f->space, f->addr, page);
+	if (copy && altvm_store_own(f->space, leaf, f->addr))
 		return 0;
-	}
 	if (f->write && !f->page) {
 		f->need = true;
 		f->copy = copy;
@@ -110,7 +107,7 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 		copy_highpage(f->page, page);
 	if (page || f->present)
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
-	altvm_store_adopt(f->space, f->addr, f->page);
+	altvm_store_adopt(f->space, leaf, f->addr, f->page);
 	altvm_leaf_set(leaf, f->addr, f->page);
 	f->page = NULL;
 	return 0;

@@ -188,13 +188,12 @@ void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
 					  altvm_pte_young(space, start));
 }
 
-/* The VMA to map a page with: writable only if no other space has it. */
+/* The VMA to map a real page with: writable only if no other space has it. */
 static struct vm_area_struct *page_vma(struct altvm_space *space,
 				       struct altvm_leaf *leaf,
-				       struct page *page, unsigned long attr)
+				       unsigned long addr, unsigned long attr)
 {
-	if (!(attr & VM_WRITE) ||
-	    (altvm_leaf_is_shared(leaf) && !altvm_leaf_owns(leaf, page)))
+	if (!(attr & VM_WRITE) || !altvm_store_own(space, leaf, addr))
 		return readonly_vma(space, attr);
 	leaf->writable = true;
 	return pte_vma(space, attr);
@@ -217,7 +216,7 @@ int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
 	if (altvm_page_is_zero(page))
 		return pte_insert_zero(space, addr, addr + PAGE_SIZE, attr,
 				       false);
-	return vm_insert_page(page_vma(space, leaf, page, attr), addr, page);
+	return vm_insert_page(page_vma(space, leaf, addr, attr), addr, page);
 }
 
 /* How many real pages there are from @addr on, without a gap. */
@@ -243,8 +242,8 @@ static int insert_run(struct altvm_space *space, struct altvm_leaf *leaf,
 	unsigned long left = nr;
 	int ret;
 
-	ret = vm_insert_pages(page_vma(space, leaf, pages[0], attr), *addr,
-			      pages, &left);
+	ret = vm_insert_pages(page_vma(space, leaf, *addr, attr), *addr, pages,
+			      &left);
 	*addr += (nr - left) << PAGE_SHIFT;
 	return ret;
 }
@@ -303,7 +302,6 @@ static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 	struct walk *w = data;
 
 	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
-		struct page *page = altvm_leaf_page(w->leaf, addr);
 		struct vm_area_struct *vma = w->vma;
 		pte_t old = ptep_get(pte);
 
@@ -311,7 +309,7 @@ static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 			continue;
 		/* Special: the zero page. */
 		if (pte_special(old) ||
-		    (w->readonly && !altvm_leaf_owns(w->leaf, page)))
+		    (w->readonly && !altvm_store_own(w->space, w->leaf, addr)))
 			vma = readonly_vma(w->space, vma->vm_flags);
 		/* Clear first: the CPU may be setting the dirty bit. */
 		set_pte_at(w->space->mm, addr, pte,
@@ -344,7 +342,7 @@ void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 		.vma = pte_vma(space, attr),
 	};
 
-	if (altvm_leaf_is_shared(leaf))
+	if (attr & VM_WRITE && altvm_leaf_is_shared(leaf))
 		w.readonly = readonly_vma(space, attr);
 	leaf->writable |= attr & VM_WRITE;
 	/* It fails only where it has to make a page table: nothing is mapped. */

@@ -318,7 +318,7 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 	space_wrprotect(parent);
 	ret = altvm_store_clone(child, parent);
 	if (!ret && test_bit(MMF_HAS_PINNED, &mm->flags))
-		ret = altvm_store_copy_pinned(child);
+		ret = altvm_store_copy_pinned(child, parent);
 	raw_write_seqcount_end(&mm->write_protect_seq);
 	return ret;
 }

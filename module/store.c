@@ -13,10 +13,9 @@
  *
  * Fork.  A child's leaves share their parent's tables of pages, whole.  Before a
  * leaf of either is changed it takes a copy of the table, so that its pages are
- * in two tables; page->private counts in how many.  A page may be mapped
- * writable only by a space that owns it: its table is not shared, and it is in
- * no other.  Where a space gives up a page that another may then own, its own
- * PTEs must be gone before.
+ * in two tables.  A page may be mapped writable only by a space that owns it, see
+ * altvm_store_own().  Where a space gives up a page that another may then own,
+ * its own PTEs must be gone before.
  *
  * As long as a page is stored, its ->mapping is that of a shmem file that a
  * space and those forked from it keep, and its ->index says whose it is and where
@@ -49,8 +48,14 @@ static unsigned long leaf_index(const struct altvm_space *space,
 	return (addr >> PMD_SHIFT) - (space->start >> PMD_SHIFT);
 }
 
-/* How many tables a page is in. */
-static atomic_long_t *page_tables(struct page *page)
+/*
+ * In page->private: how many tables the page is in, and above that, the leaf->gen
+ * of its owner, if it has one.
+ */
+#define TABLES_BITS 24
+#define TABLES_MASK (BIT(TABLES_BITS) - 1)
+
+static atomic_long_t *page_state(struct page *page)
 {
 	return (atomic_long_t *)&page->private;
 }
@@ -63,7 +68,7 @@ static bool is_real(const struct page *page)
 /* A table has one page less. */
 static void table_drop(struct page *page)
 {
-	if (!atomic_long_dec_and_test(page_tables(page)))
+	if (atomic_long_dec_return(page_state(page)) & TABLES_MASK)
 		return;
 	/* The allocator wants it so, and the last reference may not be ours. */
 	WRITE_ONCE(page->mapping, NULL);
@@ -87,7 +92,7 @@ static struct page **table_copy(struct page **pages, gfp_t gfp)
 	for (unsigned int i = 0; i < PTRS_PER_PTE; i++) {
 		copy[i] = pages[i];
 		if (is_real(copy[i]))
-			atomic_long_inc(page_tables(copy[i]));
+			atomic_long_inc(page_state(copy[i]));
 	}
 	return copy;
 }
@@ -104,35 +109,28 @@ static void share_put(struct altvm_share *share, struct page **pages)
 /* Is the leaf the only one left of those that shared its table? */
 static bool leaf_is_last(struct altvm_leaf *leaf)
 {
-	struct altvm_share *share = leaf->share;
-
-	/* Pairs with refcount_dec_and_test() of those that left. */
-	if (refcount_read(&share->refs) != 1)
+	if (refcount_read(&leaf->share->refs) != 1)
 		return false;
+	/* Pairs with refcount_dec_and_test() of those that left. */
 	smp_acquire__after_ctrl_dep();
-	leaf->cow |= READ_ONCE(share->copied);
+	kfree(leaf->share);
 	leaf->share = NULL;
-	kfree(share);
 	return true;
 }
 
 /* Make the leaf's table its own. */
 static int leaf_unshare(struct altvm_leaf *leaf, gfp_t gfp)
 {
-	struct altvm_share *share = leaf->share;
-	struct page **pages = leaf->pages;
+	struct page **copy;
 
-	if (!share || leaf_is_last(leaf))
+	if (!leaf->share || leaf_is_last(leaf))
 		return 0;
-	leaf->pages = table_copy(pages, gfp);
-	if (!leaf->pages) {
-		leaf->pages = pages;
+	copy = table_copy(leaf->pages, gfp);
+	if (!copy)
 		return -ENOMEM;
-	}
-	leaf->cow = true;
+	share_put(leaf->share, leaf->pages);
 	leaf->share = NULL;
-	WRITE_ONCE(share->copied, true);
-	share_put(share, pages);
+	leaf->pages = copy;
 	return 0;
 }
 
@@ -147,7 +145,6 @@ static void leaf_empty(struct altvm_leaf *leaf)
 	leaf->pages = NULL;
 	leaf->nr = 0;
 	leaf->ahead = false;
-	leaf->cow = false;
 }
 
 /**
@@ -192,17 +189,62 @@ void altvm_store_destroy(struct altvm_space *space)
 /**
  * altvm_store_adopt() - say that a page is this space's alone
  * @space: entered, or in a fault on its window
- * @addr: where it is stored
+ * @leaf: locked
+ * @addr: where the page is stored, or is going to be
  * @page: in no other table
  */
-void altvm_store_adopt(struct altvm_space *space, unsigned long addr,
-		       struct page *page)
+void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
+		       unsigned long addr, struct page *page)
 {
-	atomic_long_set(page_tables(page), 1);
+	atomic_long_set(page_state(page), leaf->gen << TABLES_BITS | 1);
 	page->index = ((unsigned long)space->id << ID_SHIFT) |
 		      (addr - space->start) >> PAGE_SHIFT;
 	/* Whoever sees the mapping sees the index. */
 	smp_store_release(&page->mapping, space->shmem->f_mapping);
+}
+
+/**
+ * altvm_store_own() - may a page be written?
+ * @space: entered, or in a fault on its window
+ * @leaf: locked; it has a real page at @addr
+ * @addr: in its 2 MiB
+ *
+ * A page that was another's too can become ours when the others have let go of
+ * it.  But they may have passed it on before (vmsplice(2)), so nobody may have a
+ * reference but the store and our PTE, as in do_wp_page().  Once it is ours it
+ * stays ours until the next clone, whoever takes a reference.
+ *
+ * Return: true if it is this space's alone.
+ */
+bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr)
+{
+	struct page *page = altvm_leaf_page(leaf, addr);
+	u64 state;
+
+	lockdep_assert_held(&leaf->lock);
+	if (leaf->share && !leaf_is_last(leaf))
+		return false;
+	if (!leaf->cow)
+		return true;
+	state = atomic_long_read_acquire(page_state(page));
+	if (state >> TABLES_BITS == leaf->gen)
+		return true;
+	/* Only we could put it into another table. */
+	if ((state & TABLES_MASK) != 1 ||
+	    page_count(page) != 1 + folio_mapcount(page_folio(page)))
+		return false;
+	altvm_store_adopt(space, leaf, addr, page);
+	return true;
+}
+
+/* What was owned before is not any more. */
+static void leaf_disown(struct altvm_leaf *leaf)
+{
+	static atomic64_t gens;
+
+	leaf->cow = true;
+	leaf->gen = atomic64_inc_return(&gens);
 }
 
 /* Give @to's new leaf the pages of @from's. */
@@ -218,7 +260,8 @@ static int leaf_clone(struct altvm_leaf *to, struct altvm_leaf *from)
 	to->share = from->share;
 	to->pages = from->pages;
 	to->nr = from->nr;
-	to->cow = from->cow;
+	leaf_disown(to);
+	leaf_disown(from);
 	return 0;
 }
 
@@ -269,55 +312,71 @@ int altvm_store_clone(struct altvm_space *to, struct altvm_space *from)
 	return 0;
 }
 
-/* Replace a page that was cloned by a copy.  No PTE maps it. */
-static int leaf_copy_page(struct altvm_space *space, struct altvm_leaf *leaf,
-			  unsigned long addr)
+/*
+ * Undo the cloning of one page: @to gets a copy, @from has the page for itself.
+ * No PTE of @to maps it.
+ */
+static int copy_pinned(struct altvm_space *to, struct altvm_leaf *copy,
+		       struct altvm_space *from, struct altvm_leaf *leaf,
+		       unsigned long addr)
 {
-	struct page *copy = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
+	struct page *old = altvm_leaf_page(leaf, addr);
+	struct page *new = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
 
-	if (!copy || altvm_leaf_prepare(leaf)) {
-		if (copy)
-			put_page(copy);
+	if (!new)
+		return -ENOMEM;
+	if (leaf_unshare(copy, GFP_KERNEL_ACCOUNT)) {
+		put_page(new);
 		return -ENOMEM;
 	}
-	copy_highpage(copy, altvm_leaf_page(leaf, addr));
-	altvm_store_adopt(space, addr, copy);
-	altvm_leaf_set(leaf, addr, copy);
+	copy_highpage(new, old);
+	altvm_store_adopt(to, copy, addr, new);
+	altvm_leaf_set(copy, addr, new);
+	if ((atomic_long_read(page_state(old)) & TABLES_MASK) == 1)
+		altvm_store_adopt(from, leaf, addr, old);
 	return 0;
 }
 
-static int leaf_copy_pinned(struct altvm_space *space, struct altvm_leaf *leaf,
-			    unsigned long start, unsigned long end)
+static int leaf_copy_pinned(struct altvm_space *to, struct altvm_space *from,
+			    struct altvm_leaf *leaf, unsigned long start,
+			    unsigned long end)
 {
+	struct altvm_leaf *copy = altvm_store_find(to, start);
 	int ret = 0;
 
+	if (!copy)
+		return 0;
+	mutex_lock_nested(&copy->lock, SINGLE_DEPTH_NESTING);
 	for (; !ret && start < end; start += PAGE_SIZE) {
 		struct page *page = altvm_leaf_page(leaf, start);
 
 		if (is_real(page) && folio_maybe_dma_pinned(page_folio(page)))
-			ret = leaf_copy_page(space, leaf, start);
+			ret = copy_pinned(to, copy, from, leaf, start);
 	}
+	mutex_unlock(&copy->lock);
 	return ret;
 }
 
 /**
- * altvm_store_copy_pinned() - a clone gives back what devices may write to
- * @space: a clone, not used yet
+ * altvm_store_copy_pinned() - give back what devices may be writing to
+ * @to: a clone, not used yet
+ * @from: what it was cloned from, still frozen
  *
- * As page_needs_cow_for_dma() in mm/: such pages stay the parent's.
+ * Such pages stay @from's, and @to has copies, as page_needs_cow_for_dma() in mm/
+ * has it.
  *
  * Return: 0 or -ENOMEM.
  */
-int altvm_store_copy_pinned(struct altvm_space *space)
+int altvm_store_copy_pinned(struct altvm_space *to, struct altvm_space *from)
 {
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
 	int ret = 0;
 
-	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
+	altvm_for_each_leaf(from, leaf, from->start, from->limit, lo, hi) {
 		mutex_lock(&leaf->lock);
 		if (leaf->nr)
-			ret = leaf_copy_pinned(space, leaf, lo, hi);
+			ret = leaf_copy_pinned(to, from, leaf, lo, hi);
 		mutex_unlock(&leaf->lock);
 		if (ret)
 			break;
@@ -411,22 +470,6 @@ int altvm_leaf_prepare(struct altvm_leaf *leaf)
 		return 0;
 	leaf->pages = (struct page **)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return leaf->pages ? 0 : -ENOMEM;
-}
-
-/**
- * altvm_leaf_owns() - may a page be written?
- * @leaf: locked
- * @page: one of its, or the zero page
- *
- * Return: true if no other space has it.
- */
-bool altvm_leaf_owns(struct altvm_leaf *leaf, struct page *page)
-{
-	lockdep_assert_held(&leaf->lock);
-	if (altvm_page_is_zero(page) || (leaf->share && !leaf_is_last(leaf)))
-		return false;
-	/* Only we could put it into another table. */
-	return !leaf->cow || atomic_long_read_acquire(page_tables(page)) == 1;
 }
 
 /**

@@ -10,14 +10,11 @@
 /**
  * struct altvm_share - says that leaves of several spaces have the same @pages
  * @refs: how many leaves
- * @copied: some leaf has left and taken a copy along, so the pages may be in
- *	other tables too
  *
  * Nobody changes a table that is shared.
  */
 struct altvm_share {
 	refcount_t refs;
-	bool copied;
 };
 
 /**
@@ -26,7 +23,8 @@ struct altvm_share {
  *	against each other
  * @nr: entries that are not NULL
  * @ahead: some entry may be ALTVM_ZERO_AHEAD
- * @cow: some page may be in other tables too
+ * @cow: it was cloned, so that pages may be others' too
+ * @gen: tells the times between clones apart
  * @writable: some PTE may be writable
  * @share: NULL if @pages is this leaf's alone
  * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
@@ -40,6 +38,7 @@ struct altvm_leaf {
 	struct mutex lock;
 	unsigned int nr;
 	bool ahead, cow, writable;
+	u64 gen;
 	struct altvm_share *share;
 	struct page **pages;
 };
@@ -63,9 +62,11 @@ int altvm_store_init(struct altvm_space *space, struct file *shmem);
 void altvm_store_destroy(struct altvm_space *space);
 
 int altvm_store_clone(struct altvm_space *to, struct altvm_space *from);
-int altvm_store_copy_pinned(struct altvm_space *space);
-void altvm_store_adopt(struct altvm_space *space, unsigned long addr,
-		       struct page *page);
+int altvm_store_copy_pinned(struct altvm_space *to, struct altvm_space *from);
+void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
+		       unsigned long addr, struct page *page);
+bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 				    unsigned long addr);
 struct altvm_leaf *altvm_store_get(struct altvm_space *space,
@@ -74,7 +75,6 @@ struct altvm_leaf *altvm_store_next(struct altvm_space *space,
 				    unsigned long *addr, unsigned long end);
 
 int altvm_leaf_prepare(struct altvm_leaf *leaf);
-bool altvm_leaf_owns(struct altvm_leaf *leaf, struct page *page);
 void altvm_leaf_trim(struct altvm_leaf *leaf);
 bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 			 unsigned long end);

@@ -179,12 +179,17 @@ int altvm_tree_gap(struct altvm_space *space, unsigned long size,
 static int tree_write(struct altvm_space *space, struct ma_state *mas,
 		      void *entry, gfp_t gfp)
 {
-	/* No limit but the memcg's bounds the number of areas. */
-	int ret = mas_store_gfp(mas, entry, gfp | __GFP_ACCOUNT);
+	/*
+	 * No limit but the memcg's bounds the number of areas.  mas_store_gfp()
+	 * looks at its flags only when it runs short.
+	 */
+	int ret = mas_preallocate(mas, entry, gfp | __GFP_ACCOUNT);
 
-	if (!ret)
-		WRITE_ONCE(space->changes, space->changes + 1);
-	return ret;
+	if (ret)
+		return ret;
+	mas_store_prealloc(mas, entry);
+	WRITE_ONCE(space->changes, space->changes + 1);
+	return 0;
 }
 
 /**
