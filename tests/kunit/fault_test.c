@@ -188,6 +188,7 @@ static void expect_last(const struct altvm_fixture_window *win,
 			struct page *page)
 {
 	KUNIT_EXPECT_EQ(win->test, 1, page_count(page));
+	KUNIT_EXPECT_NULL(win->test, page->mapping);
 	put_page(page);
 }
 
@@ -399,6 +400,9 @@ static void fault_write(struct kunit *test)
 		expect_pte(&win, i, WRITE_PTE);
 		/* The store's and the PTE's. */
 		KUNIT_EXPECT_EQ(test, 2, page_count(page));
+		/* As those who come from the PTE expect it. */
+		KUNIT_EXPECT_PTR_EQ(test, win.space->shmem->f_mapping,
+				    page->mapping);
 	}
 	expect_agree(&win, EDGE - 8, 16);
 	altvm_fixture_close(&win);

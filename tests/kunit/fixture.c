@@ -73,7 +73,7 @@ struct altvm_space *altvm_fixture_bare(struct kunit *test, unsigned long start,
 	altvm_tree_init(space);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, free_tree, space));
-	KUNIT_ASSERT_EQ(test, 0, altvm_store_init(space));
+	KUNIT_ASSERT_EQ(test, 0, altvm_store_init(space, NULL));
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, free_store, space));
 	return space;

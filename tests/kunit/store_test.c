@@ -55,12 +55,20 @@ lock_leaf(struct kunit *test, struct altvm_space *space, unsigned long addr)
 
 KUNIT_DEFINE_ACTION_WRAPPER(drop_page, put_page, struct page *);
 
-/* The caller has a reference, which goes to the store; so does the test. */
+/* In one table, where it is going to be, and owned by no space. */
+static struct page *alloc_stored(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_NOFAIL);
+
+	set_page_private(page, 1);
+	return page;
+}
+
+/* Has two references: one goes to the store, the other is the test's. */
 static struct page *new_page(struct kunit *test)
 {
-	struct page *page = alloc_page(GFP_KERNEL);
+	struct page *page = alloc_stored();
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, drop_page, page));
 	get_page(page);
@@ -278,22 +286,62 @@ static void leaf_zero_ahead(struct kunit *test)
 	mutex_unlock(&leaf->lock);
 }
 
-/* Of an inode while it is stored, at its place in the window, and not after. */
-static void store_adopt(struct kunit *test)
+static void leaf_replace(struct kunit *test)
 {
 	struct altvm_space *space = new_space(test);
-	struct altvm_leaf *leaf = lock_leaf(test, space, leaf_at(1));
-	struct page *page = new_page(test);
+	struct altvm_leaf *leaf = lock_leaf(test, space, START);
+	struct page *old = new_page(test), *new = new_page(test);
 
-	altvm_store_adopt(space, leaf_at(1), page);
-	altvm_leaf_set(leaf, leaf_at(1), page);
-	KUNIT_EXPECT_PTR_EQ(test, page->mapping, space->shmem->f_mapping);
-	KUNIT_EXPECT_EQ(test, page->index, (leaf_at(1) - START) >> PAGE_SHIFT);
-	KUNIT_EXPECT_EQ(test, 2, page_count(page));
-	altvm_leaf_strip(leaf, leaf_at(1), leaf_at(2));
-	KUNIT_EXPECT_NULL(test, page->mapping);
-	KUNIT_EXPECT_EQ(test, 1, page_count(page));
+	altvm_leaf_set(leaf, START, old);
+	altvm_leaf_set(leaf, START, new);
+	KUNIT_EXPECT_EQ(test, 1U, leaf->nr);
+	KUNIT_EXPECT_PTR_EQ(test, new, altvm_leaf_page(leaf, START));
+	KUNIT_EXPECT_EQ(test, 1, page_count(old));
+	KUNIT_EXPECT_EQ(test, 2, page_count(new));
 	mutex_unlock(&leaf->lock);
+}
+
+/* Clones share a table until one of them changes it; and the pages after that. */
+static void store_clone(struct kunit *test)
+{
+	struct altvm_space *from = new_space(test), *to = new_space(test);
+	struct page *a = new_page(test), *b = new_page(test);
+	struct altvm_leaf *leaf, *copy;
+
+	leaf = lock_leaf(test, from, leaf_at(1));
+	altvm_leaf_set(leaf, leaf_at(1), a);
+	altvm_leaf_set(leaf, leaf_at(1) + PAGE_SIZE, b);
+	mutex_unlock(&leaf->lock);
+	/* Has no pages. */
+	get_leaf(test, from, leaf_at(2));
+	KUNIT_ASSERT_EQ(test, 0, altvm_store_clone(to, from));
+
+	KUNIT_EXPECT_NULL(test, altvm_store_find(to, leaf_at(2)));
+	copy = altvm_store_find(to, leaf_at(1));
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	KUNIT_EXPECT_PTR_NE(test, leaf, copy);
+	KUNIT_EXPECT_PTR_EQ(test, leaf->pages, copy->pages);
+	KUNIT_EXPECT_EQ(test, 2U, copy->nr);
+	KUNIT_EXPECT_EQ(test, 2, page_count(a));
+
+	mutex_lock(&leaf->lock);
+	KUNIT_EXPECT_EQ(test, 1U,
+			altvm_leaf_strip(leaf, leaf_at(1),
+					 leaf_at(1) + PAGE_SIZE));
+	mutex_unlock(&leaf->lock);
+	KUNIT_EXPECT_PTR_NE(test, leaf->pages, copy->pages);
+	KUNIT_EXPECT_EQ(test, 1U, leaf->nr);
+	KUNIT_EXPECT_EQ(test, 2U, copy->nr);
+	mutex_lock(&copy->lock);
+	KUNIT_EXPECT_PTR_EQ(test, a, altvm_leaf_page(copy, leaf_at(1)));
+	KUNIT_EXPECT_EQ(test, 2, page_count(a));
+	KUNIT_EXPECT_EQ(test, 2U,
+			altvm_leaf_strip(copy, leaf_at(1), leaf_at(2)));
+	mutex_unlock(&copy->lock);
+	KUNIT_EXPECT_EQ(test, 1, page_count(a));
+	KUNIT_EXPECT_EQ(test, 2, page_count(b));
+	KUNIT_EXPECT_PTR_EQ(test, b,
+			    altvm_leaf_page(leaf, leaf_at(1) + PAGE_SIZE));
 }
 
 static void store_destroy(struct kunit *test)
@@ -312,13 +360,14 @@ static void store_destroy(struct kunit *test)
 	for (int i = 0; i < LEAVES; i++)
 		KUNIT_EXPECT_EQ(test, 1, page_count(page[i]));
 	/* The fixture destroys it once more. */
-	KUNIT_ASSERT_EQ(test, 0, altvm_store_init(space));
+	KUNIT_ASSERT_EQ(test, 0, altvm_store_init(space, NULL));
 }
 
 /**
  * struct model - what a store should have
  * @test: whose
  * @space: bare
+ * @twin: of the space that this one was cloned from, or that was cloned from it
  * @page: for each page of its leaves; with a reference of the test's
  * @nr: of pages in each leaf
  * @made: the leaves that should exist
@@ -327,11 +376,23 @@ static void store_destroy(struct kunit *test)
 struct model {
 	struct kunit *test;
 	struct altvm_space *space;
+	struct model *twin;
 	struct page *page[NR];
 	unsigned int nr[LEAVES];
 	bool made[LEAVES];
 	struct rnd_state rnd;
 };
+
+static struct model *new_model(struct kunit *test)
+{
+	struct model *model = kunit_kzalloc(test, sizeof(*model), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, model);
+	model->test = test;
+	model->space = new_space(test);
+	altvm_fixture_seed(test, &model->rnd);
+	return model;
+}
 
 static unsigned long addr_of(unsigned int page)
 {
@@ -343,46 +404,72 @@ static unsigned int leaf_of(unsigned int page)
 	return page / PTRS_PER_PTE;
 }
 
-/* Fill what is empty or the zero page; some of it with the zero page. */
+static bool is_real(const struct page *page)
+{
+	return page && page != ZERO_PAGE(0);
+}
+
+/* A model's reference of each real page, and one of all stores together. */
+static bool refs_right(const struct model *model, unsigned int i)
+{
+	const struct page *page = model->page[i];
+	bool shared = model->twin && model->twin->page[i] == page;
+
+	return !is_real(page) || page_count(page) == 2 + shared;
+}
+
+/*
+ * A model has no page there any more.
+ * Return: has the store let go of it, if no twin has it?
+ */
+static bool forget(struct model *model, unsigned int i)
+{
+	struct page *page = model->page[i];
+	bool right;
+
+	model->page[i] = NULL;
+	if (!is_real(page))
+		return true;
+	if (model->twin && model->twin->page[i] == page) {
+		put_page(page);
+		return refs_right(model->twin, i);
+	}
+	right = page_count(page) == 1;
+	put_page(page);
+	return right;
+}
+
+/* Fill what is empty, or the zero page, and replace some pages. */
 static void random_set(struct model *model, unsigned int from, unsigned int to)
 {
+	unsigned int leaf_nr = leaf_of(from), wrong = 0;
 	struct altvm_leaf *leaf;
-	unsigned int i;
 
 	leaf = lock_leaf(model->test, model->space, addr_of(from));
-	model->made[leaf_of(from)] = true;
-	for (i = from; i < to; i++) {
-		struct page *old = model->page[i], *page = ZERO_PAGE(0);
+	model->made[leaf_nr] = true;
+	for (unsigned int i = from; i < to; i++) {
+		struct page *page = ZERO_PAGE(0);
 
-		if (old && old != page)
+		if (is_real(model->page[i]) &&
+		    altvm_fixture_below(&model->rnd, 4))
 			continue;
-		model->nr[leaf_of(i)] += !old;
-		if (altvm_fixture_below(&model->rnd, 4))
-			page = alloc_page(GFP_KERNEL | __GFP_NOFAIL);
-		if (page != ZERO_PAGE(0))
+		if (altvm_fixture_below(&model->rnd, 4)) {
+			page = alloc_stored();
 			get_page(page);
+		}
+		model->nr[leaf_nr] += !model->page[i];
 		altvm_leaf_set(leaf, addr_of(i), page);
+		wrong += !forget(model, i);
 		model->page[i] = page;
 	}
 	mutex_unlock(&leaf->lock);
-}
-
-/* Forget a page. Return: has the store let go of it? */
-static bool forget(struct page *page)
-{
-	int refs;
-
-	if (!page || page == ZERO_PAGE(0))
-		return true;
-	refs = page_count(page);
-	put_page(page);
-	return refs == 1;
+	KUNIT_EXPECT_EQ(model->test, 0U, wrong);
 }
 
 static void random_strip(struct model *model, unsigned int from,
 			 unsigned int to)
 {
-	unsigned int leaf_nr = leaf_of(from), had = 0, stripped, held = 0;
+	unsigned int leaf_nr = leaf_of(from), had = 0, stripped, wrong = 0;
 	struct altvm_leaf *leaf;
 
 	leaf = get_leaf(model->test, model->space, addr_of(from));
@@ -395,12 +482,11 @@ static void random_strip(struct model *model, unsigned int from,
 
 	for (unsigned int i = from; i < to; i++) {
 		had += !!model->page[i];
-		held += !forget(model->page[i]);
-		model->page[i] = NULL;
+		wrong += !forget(model, i);
 	}
 	model->nr[leaf_nr] -= had;
 	KUNIT_EXPECT_EQ(model->test, had, stripped);
-	KUNIT_EXPECT_EQ(model->test, 0U, held);
+	KUNIT_EXPECT_EQ(model->test, 0U, wrong);
 }
 
 static bool naive_empty(const struct model *model, unsigned int from,
@@ -431,11 +517,8 @@ static void expect_leaf(struct model *model, unsigned int nr)
 	count = leaf->nr;
 	empty = altvm_leaf_is_empty(leaf, addr_of(from), addr_of(to));
 	for (unsigned int i = first; i < first + PTRS_PER_PTE; i++) {
-		struct page *page = altvm_leaf_page(leaf, addr_of(i));
-
-		wrong += page != model->page[i];
-		if (page && page != ZERO_PAGE(0))
-			wrong += page_count(page) != 2;
+		wrong += altvm_leaf_page(leaf, addr_of(i)) != model->page[i];
+		wrong += !refs_right(model, i);
 	}
 	mutex_unlock(&leaf->lock);
 	KUNIT_ASSERT_EQ(test, 0U, wrong);
@@ -470,46 +553,98 @@ static void expect_leaves(struct model *model)
 		KUNIT_ASSERT_FALSE(model->test, model->made[nr]);
 }
 
-static void store_random(struct kunit *test)
+static void random_step(struct model *model, int step)
 {
-	struct model *model = kunit_kzalloc(test, sizeof(*model), GFP_KERNEL);
-	unsigned int from, to, held = 0;
+	unsigned int nr = altvm_fixture_below(&model->rnd, LEAVES), from, to;
 
-	KUNIT_ASSERT_NOT_NULL(test, model);
-	model->test = test;
-	model->space = new_space(test);
-	altvm_fixture_seed(test, &model->rnd);
-	for (int step = 0; step < STEPS; step++) {
-		unsigned int nr = altvm_fixture_below(&model->rnd, LEAVES);
-
-		altvm_fixture_range(&model->rnd, PTRS_PER_PTE,
-				    step & 15 ? 40 : PTRS_PER_PTE, &from, &to);
-		from += nr * PTRS_PER_PTE;
-		to += nr * PTRS_PER_PTE;
-		if (altvm_fixture_below(&model->rnd, 2))
-			random_set(model, from, to);
-		else
-			random_strip(model, from, to);
-		expect_leaf(model, nr);
-		expect_leaves(model);
-		cond_resched();
+	altvm_fixture_range(&model->rnd, PTRS_PER_PTE,
+			    step & 15 ? 40 : PTRS_PER_PTE, &from, &to);
+	/* Now and then a whole leaf. */
+	if (step % 64 == 0) {
+		from = 0;
+		to = PTRS_PER_PTE;
 	}
+	from += nr * PTRS_PER_PTE;
+	to += nr * PTRS_PER_PTE;
+	if (altvm_fixture_below(&model->rnd, 2))
+		random_set(model, from, to);
+	else
+		random_strip(model, from, to);
+	expect_leaf(model, nr);
+	if (model->twin)
+		expect_leaf(model->twin, nr);
+	expect_leaves(model);
+	cond_resched();
+}
+
+/* Destroy a model's store, which must let go of everything. */
+static void destroy_model(struct model *model)
+{
+	unsigned int wrong = 0;
+
 	for (unsigned int nr = 0; nr < LEAVES; nr++)
 		expect_leaf(model, nr);
-
 	altvm_store_destroy(model->space);
 	for (unsigned int i = 0; i < NR; i++)
-		held += !forget(model->page[i]);
-	KUNIT_EXPECT_EQ(test, 0U, held);
-	KUNIT_ASSERT_EQ(test, 0, altvm_store_init(model->space));
+		wrong += !forget(model, i);
+	KUNIT_EXPECT_EQ(model->test, 0U, wrong);
+	/* The fixture destroys it once more. */
+	KUNIT_ASSERT_EQ(model->test, 0, altvm_store_init(model->space, NULL));
+}
+
+static void store_random(struct kunit *test)
+{
+	struct model *model = new_model(test);
+
+	for (int step = 0; step < STEPS; step++)
+		random_step(model, step);
+	destroy_model(model);
+}
+
+static void clone_model(struct model *to, struct model *from)
+{
+	KUNIT_ASSERT_EQ(to->test, 0, altvm_store_clone(to->space, from->space));
+	for (unsigned int i = 0; i < NR; i++) {
+		to->page[i] = from->page[i];
+		if (is_real(to->page[i]))
+			get_page(to->page[i]);
+	}
+	for (unsigned int nr = 0; nr < LEAVES; nr++) {
+		to->nr[nr] = from->nr[nr];
+		to->made[nr] = from->nr[nr];
+	}
+	to->twin = from;
+	from->twin = to;
+}
+
+/* Changes of one clone are not seen in the other, and no page is lost. */
+static void store_random_clones(struct kunit *test)
+{
+	struct model *model = new_model(test), *twin;
+
+	for (int round = 0; round < 8; round++) {
+		for (int step = 0; step < STEPS / 40; step++)
+			random_step(model, step);
+		twin = new_model(test);
+		clone_model(twin, model);
+		for (int step = 0; step < STEPS / 10; step++)
+			random_step(step % 2 ? model : twin, step);
+		/* One goes first, the other is cloned again. */
+		if (round % 2)
+			swap(model, twin);
+		destroy_model(twin);
+		model->twin = NULL;
+	}
+	destroy_model(model);
 }
 
 static struct kunit_case store_cases[] = {
-	KUNIT_CASE(store_find),	    KUNIT_CASE(store_next),
-	KUNIT_CASE(store_for_each), KUNIT_CASE(leaf_counts),
-	KUNIT_CASE(leaf_zero_page), KUNIT_CASE(leaf_zero_ahead),
-	KUNIT_CASE(store_adopt),    KUNIT_CASE(store_destroy),
-	KUNIT_CASE(store_random),   {},
+	KUNIT_CASE(store_find),		 KUNIT_CASE(store_next),
+	KUNIT_CASE(store_for_each),	 KUNIT_CASE(leaf_counts),
+	KUNIT_CASE(leaf_zero_page),	 KUNIT_CASE(leaf_zero_ahead),
+	KUNIT_CASE(leaf_replace),	 KUNIT_CASE(store_clone),
+	KUNIT_CASE(store_destroy),	 KUNIT_CASE(store_random),
+	KUNIT_CASE(store_random_clones), {},
 };
 
 static struct kunit_suite store_suite = {

@@ -240,6 +240,7 @@ static void expect_tree(struct tree *tree)
 
 	altvm_for_each_area(space, &area, START, addr_of(NR)) {
 		page = (area.start - START) >> PAGE_SHIFT;
+		KUNIT_ASSERT_LT(tree->test, page, NR);
 		expect_area(tree, true, &area, page);
 		found++;
 	}
