@@ -344,6 +344,56 @@ static void store_clone(struct kunit *test)
 			    altvm_leaf_page(leaf, leaf_at(1) + PAGE_SIZE));
 }
 
+static bool owns(struct altvm_space *space)
+{
+	struct altvm_leaf *leaf = altvm_store_find(space, leaf_at(1));
+	bool ret;
+
+	mutex_lock(&leaf->lock);
+	ret = altvm_store_own(space, leaf, leaf_at(1));
+	mutex_unlock(&leaf->lock);
+	return ret;
+}
+
+/* A page is a space's alone while no other space, and nobody else, has it. */
+static void store_own(struct kunit *test)
+{
+	struct altvm_space *from = new_space(test), *to = new_space(test);
+	struct page *page = alloc_stored();
+	struct altvm_leaf *leaf = lock_leaf(test, from, leaf_at(1));
+
+	altvm_store_adopt(from, leaf, leaf_at(1), page);
+	altvm_leaf_set(leaf, leaf_at(1), page);
+	altvm_leaf_set(leaf, leaf_at(1) + PAGE_SIZE, alloc_stored());
+	mutex_unlock(&leaf->lock);
+	KUNIT_EXPECT_PTR_EQ(test, from->shmem->f_mapping, page->mapping);
+	KUNIT_EXPECT_TRUE(test, owns(from));
+
+	/* In one table of both, then in one table of each. */
+	KUNIT_ASSERT_EQ(test, 0, altvm_store_clone(to, from));
+	KUNIT_EXPECT_FALSE(test, owns(from));
+	KUNIT_EXPECT_FALSE(test, owns(to));
+	leaf = altvm_store_find(to, leaf_at(1));
+	mutex_lock(&leaf->lock);
+	altvm_leaf_strip(leaf, leaf_at(1) + PAGE_SIZE, leaf_at(2));
+	mutex_unlock(&leaf->lock);
+	KUNIT_EXPECT_FALSE(test, owns(from));
+	KUNIT_EXPECT_FALSE(test, owns(to));
+
+	/* In one table again, but somebody has got hold of it meanwhile. */
+	get_page(page);
+	mutex_lock(&leaf->lock);
+	altvm_leaf_strip(leaf, leaf_at(1), leaf_at(2));
+	mutex_unlock(&leaf->lock);
+	KUNIT_EXPECT_FALSE(test, owns(from));
+	put_page(page);
+	KUNIT_EXPECT_TRUE(test, owns(from));
+	/* From now on that does not matter. */
+	get_page(page);
+	KUNIT_EXPECT_TRUE(test, owns(from));
+	put_page(page);
+}
+
 static void store_destroy(struct kunit *test)
 {
 	struct altvm_space *space = new_space(test);
@@ -639,12 +689,19 @@ static void store_random_clones(struct kunit *test)
 }
 
 static struct kunit_case store_cases[] = {
-	KUNIT_CASE(store_find),		 KUNIT_CASE(store_next),
-	KUNIT_CASE(store_for_each),	 KUNIT_CASE(leaf_counts),
-	KUNIT_CASE(leaf_zero_page),	 KUNIT_CASE(leaf_zero_ahead),
-	KUNIT_CASE(leaf_replace),	 KUNIT_CASE(store_clone),
-	KUNIT_CASE(store_destroy),	 KUNIT_CASE(store_random),
-	KUNIT_CASE(store_random_clones), {},
+	KUNIT_CASE(store_find),
+	KUNIT_CASE(store_next),
+	KUNIT_CASE(store_for_each),
+	KUNIT_CASE(leaf_counts),
+	KUNIT_CASE(leaf_zero_page),
+	KUNIT_CASE(leaf_zero_ahead),
+	KUNIT_CASE(leaf_replace),
+	KUNIT_CASE(store_clone),
+	KUNIT_CASE(store_own),
+	KUNIT_CASE(store_destroy),
+	KUNIT_CASE(store_random),
+	KUNIT_CASE(store_random_clones),
+	{},
 };
 
 static struct kunit_suite store_suite = {
