@@ -83,28 +83,54 @@ static const struct command {
 	void (*fill)(struct vm *vm, union arg *arg);
 } commands[] = {
 	{
-		"query", ALTVM_QUERY, sizeof(struct altvm_query), 72, true, true,
-		{ RESERVED(altvm_query, __reserved),
-		  RESERVED(altvm_query, __reserved2) }, fill_query
-	}, {
-		"mmap", ALTVM_MMAP, sizeof(struct altvm_mmap), 56, true, false,
-		{ RESERVED(altvm_mmap, __reserved),
-		  RESERVED(altvm_mmap, __reserved2) }, fill_mmap
-	}, {
-		"munmap", ALTVM_MUNMAP, sizeof(struct altvm_munmap), 24, false,
-		false, { RESERVED(altvm_munmap, __reserved), NO_RESERVED },
-		fill_munmap
-	}, {
-		"mprotect", ALTVM_MPROTECT, sizeof(struct altvm_mprotect), 24,
-		false, false, { NO_RESERVED, NO_RESERVED }, fill_mprotect
-	}, {
-		"mincore", ALTVM_MINCORE, sizeof(struct altvm_mincore), 32,
-		false, false, { RESERVED(altvm_mincore, __reserved),
-				NO_RESERVED }, fill_mincore
+		.name = "query",
+		.nr = ALTVM_QUERY,
+		.size = sizeof(struct altvm_query),
+		.min = 72,
+		.writes = true,
+		.windowless = true,
+		.reserved = { RESERVED(altvm_query, __reserved),
+			      RESERVED(altvm_query, __reserved2) },
+		.fill = fill_query,
+	},
+	{
+		.name = "mmap",
+		.nr = ALTVM_MMAP,
+		.size = sizeof(struct altvm_mmap),
+		.min = 56,
+		.writes = true,
+		.reserved = { RESERVED(altvm_mmap, __reserved),
+			      RESERVED(altvm_mmap, __reserved2) },
+		.fill = fill_mmap,
+	},
+	{
+		.name = "munmap",
+		.nr = ALTVM_MUNMAP,
+		.size = sizeof(struct altvm_munmap),
+		.min = 24,
+		.reserved = { RESERVED(altvm_munmap, __reserved), NO_RESERVED },
+		.fill = fill_munmap,
+	},
+	{
+		.name = "mprotect",
+		.nr = ALTVM_MPROTECT,
+		.size = sizeof(struct altvm_mprotect),
+		.min = 24,
+		.reserved = { NO_RESERVED, NO_RESERVED },
+		.fill = fill_mprotect,
+	},
+	{
+		.name = "mincore",
+		.nr = ALTVM_MINCORE,
+		.size = sizeof(struct altvm_mincore),
+		.min = 32,
+		.reserved = { RESERVED(altvm_mincore, __reserved),
+			      NO_RESERVED },
+		.fill = fill_mincore,
 	},
 };
 
-#define for_each_command(c)						\
+#define for_each_command(c) \
 	for (c = commands; c < commands + ARRAY_SIZE(commands); c++)
 
 ALTVM_FIXTURE(abi, PAGES);
@@ -116,11 +142,16 @@ static void fill(const struct command *c, struct vm *vm, union arg *arg)
 	arg->size = c->size;
 }
 
-#define EXPECT_CALL(want, c, p) do {					\
-	EXPECT_EQ(want, ERRNO_OF(ioctl(self->fd, (c)->nr, p))) {	\
-		TH_LOG("command %s", (c)->name);			\
-	}								\
-} while (0)
+static void expect_call(struct __test_metadata *_metadata, int fd, int want,
+			const struct command *c, void *arg)
+{
+	EXPECT_EQ(want, ERRNO_OF(ioctl(fd, c->nr, arg)))
+	{
+		TH_LOG("command %s", c->name);
+	}
+}
+
+#define EXPECT_CALL(want, c, arg) expect_call(_metadata, self->fd, want, c, arg)
 
 TEST_F(abi, exact_size)
 {
@@ -293,10 +324,16 @@ TEST_F(abi, an_error_leaves_the_output)
 
 TEST_F(abi, bad_pointers)
 {
-	static void * const bad[] = {
-		NULL, (void *)1, (void *)-1, (void *)-PAGE, (void *)(1UL << 47),
-		(void *)(1UL << 63), (void *)0xffff888000000000,
-		(void *)0xffffffff81000000, (void *)0x7ffffffff000,
+	static void *const bad[] = {
+		NULL,
+		(void *)1,
+		(void *)-1,
+		(void *)-PAGE,
+		(void *)(1UL << 47),
+		(void *)(1UL << 63),
+		(void *)0xffff888000000000,
+		(void *)0xffffffff81000000,
+		(void *)0x7ffffffff000,
 		(void *)0x7fffffffeffc,
 	};
 	const struct command *c;
@@ -306,9 +343,8 @@ TEST_F(abi, bad_pointers)
 	page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)page);
 	for_each_command(c) {
-		for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
 			EXPECT_CALL(EFAULT, c, bad[i]);
-		}
 		EXPECT_CALL(EFAULT, c, page);
 		/* A hole in the window. */
 		EXPECT_CALL(EFAULT, c, self->base + 20 * PAGE);
@@ -406,7 +442,8 @@ TEST_F(abi, the_structure_is_in_the_window)
 		fill(c, &self->vm, arg);
 		EXPECT_CALL(0, c, arg);
 	}
-	EXPECT_EQ(0, ioctl(self->fd, ALTVM_QUERY, (fill(commands, &self->vm, arg), arg)));
+	EXPECT_EQ(0, ioctl(self->fd, ALTVM_QUERY,
+			   (fill(commands, &self->vm, arg), arg)));
 	EXPECT_EQ((uintptr_t)self->base, arg->query.window_addr);
 }
 
@@ -445,7 +482,8 @@ TEST_F(abi, unknown_commands)
 	unsigned int nr, type;
 
 	for (nr = ARRAY_SIZE(commands); nr < 256; nr++) {
-		EXPECT_FAIL(ENOTTY, ioctl(self->fd, _IO(ALTVM_IOC, nr), &arg)) {
+		EXPECT_FAIL(ENOTTY, ioctl(self->fd, _IO(ALTVM_IOC, nr), &arg))
+		{
 			TH_LOG("nr %u", nr);
 		}
 	}
@@ -466,12 +504,16 @@ TEST_F(abi, other_directions_and_sizes)
 		const int nr = _IOC_NR(c->nr);
 
 		fill(c, &self->vm, &arg);
-		EXPECT_FAIL(ENOTTY, ioctl(self->fd, _IOC(_IOC_READ, ALTVM_IOC,
-							 nr, 0), &arg));
-		EXPECT_FAIL(ENOTTY, ioctl(self->fd, _IOC(_IOC_WRITE, ALTVM_IOC,
-							 nr, c->size), &arg));
-		EXPECT_FAIL(ENOTTY, ioctl(self->fd, _IOC(_IOC_NONE, ALTVM_IOC,
-							 nr, 8), &arg));
+		EXPECT_FAIL(ENOTTY,
+			    ioctl(self->fd, _IOC(_IOC_READ, ALTVM_IOC, nr, 0),
+				  &arg));
+		EXPECT_FAIL(ENOTTY,
+			    ioctl(self->fd,
+				  _IOC(_IOC_WRITE, ALTVM_IOC, nr, c->size),
+				  &arg));
+		EXPECT_FAIL(ENOTTY,
+			    ioctl(self->fd, _IOC(_IOC_NONE, ALTVM_IOC, nr, 8),
+				  &arg));
 	}
 }
 
@@ -489,7 +531,8 @@ TEST(without_a_window)
 	for_each_command(c) {
 		fill(c, &vm, &arg);
 		EXPECT_EQ(c->windowless ? 0 : ENXIO,
-			  ERRNO_OF(ioctl(fd, c->nr, &arg))) {
+			  ERRNO_OF(ioctl(fd, c->nr, &arg)))
+		{
 			TH_LOG("command %s", c->name);
 		}
 	}
@@ -499,7 +542,7 @@ TEST(without_a_window)
 /* What other system calls do with the file: nothing, and no harm. */
 TEST_F(abi, not_a_file_to_read)
 {
-	char buffer[16] = { };
+	char buffer[16] = {};
 
 	EXPECT_FAIL(EINVAL, read(self->fd, buffer, sizeof(buffer)));
 	EXPECT_FAIL(EINVAL, write(self->fd, buffer, sizeof(buffer)));
@@ -541,8 +584,8 @@ TEST_F_TIMEOUT(abi, the_size_changes_meanwhile, SLOW)
 	for_each_command(c) {
 		fill(c, &self->vm, &shared.arg);
 		stop = false;
-		ASSERT_EQ(0, pthread_create(&thread, NULL, change_size,
-					    &shared));
+		ASSERT_EQ(0,
+			  pthread_create(&thread, NULL, change_size, &shared));
 		for (i = 0; i < 3000; i++) {
 			err = ERRNO_OF(ioctl(self->fd, c->nr, &shared));
 			if (err && err != EINVAL && err != E2BIG)
@@ -550,7 +593,8 @@ TEST_F_TIMEOUT(abi, the_size_changes_meanwhile, SLOW)
 		}
 		stop = true;
 		pthread_join(thread, NULL);
-		EXPECT_EQ(3000, i) {
+		EXPECT_EQ(3000, i)
+		{
 			TH_LOG("%s: %s", c->name, strerror(err));
 		}
 	}
@@ -564,8 +608,9 @@ static long ioctl32(int fd, unsigned int cmd, void *arg)
 {
 	long ret;
 
-	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (54), "b" (fd), "c" (cmd), "d" (arg)
+	asm volatile("int $0x80"
+		     : "=a"(ret)
+		     : "a"(54), "b"(fd), "c"(cmd), "d"(arg)
 		     : "r8", "r9", "r10", "r11", "memory");
 	return (int)ret;
 }
@@ -576,7 +621,9 @@ static bool can_call_32(void)
 	int pid = fork();
 
 	if (!pid) {
-		asm volatile("int $0x80" : "=a" (ret) : "a" (20)
+		asm volatile("int $0x80"
+			     : "=a"(ret)
+			     : "a"(20)
 			     : "r8", "r9", "r10", "r11", "memory");
 		_exit(ret != getpid());
 	}
@@ -600,7 +647,8 @@ TEST(calls_of_32_bit_programs)
 	ASSERT_NE(MAP_FAILED, (void *)arg);
 	for_each_command(c) {
 		fill(c, &vm, arg);
-		EXPECT_EQ(0, ioctl32(vm.fd, c->nr, arg)) {
+		EXPECT_EQ(0, ioctl32(vm.fd, c->nr, arg))
+		{
 			TH_LOG("command %s", c->name);
 		}
 		fill(c, &vm, arg);

@@ -219,20 +219,13 @@ static const struct {
 	int prot[2];
 	bool touched;
 } pairs[] = {
-	{ { RW, RW }, false },
-	{ { RW, RW }, true },
-	{ { RW, -1 }, true },
-	{ { RW, -1 }, false },
-	{ { RW, PROT_NONE }, true },
-	{ { RW, PROT_NONE }, false },
-	{ { RW, PROT_READ }, true },
-	{ { RW, PROT_READ }, false },
-	{ { PROT_READ, RW }, true },
-	{ { PROT_READ, RW }, false },
-	{ { PROT_READ, -1 }, true },
-	{ { RX, PROT_NONE }, true },
-	{ { PROT_NONE, RW }, true },
-	{ { -1, RW }, true },
+	{ { RW, RW }, false },	     { { RW, RW }, true },
+	{ { RW, -1 }, true },	     { { RW, -1 }, false },
+	{ { RW, PROT_NONE }, true }, { { RW, PROT_NONE }, false },
+	{ { RW, PROT_READ }, true }, { { RW, PROT_READ }, false },
+	{ { PROT_READ, RW }, true }, { { PROT_READ, RW }, false },
+	{ { PROT_READ, -1 }, true }, { { RX, PROT_NONE }, true },
+	{ { PROT_NONE, RW }, true }, { { -1, RW }, true },
 	{ { -1, -1 }, false },
 };
 
@@ -304,7 +297,8 @@ static int see(struct vm *vm, size_t how, size_t pair, struct seen *seen)
 	return 0;
 }
 
-FIXTURE(kernel) {
+FIXTURE(kernel)
+{
 	struct vm native;
 	struct vm vm;
 };
@@ -332,12 +326,14 @@ TEST_F_TIMEOUT(kernel, reads_and_writes_as_natively, SLOW)
 			ASSERT_EQ(0, see(&self->native, how, pair, want));
 			ASSERT_EQ(0, see(&self->vm, how, pair, got));
 			for (i = 0; i < ARRAY_SIZE(offsets); i++) {
-				EXPECT_EQ(want[i].ret, got[i].ret) {
+				EXPECT_EQ(want[i].ret, got[i].ret)
+				{
 					TH_LOG("%s, pair %zu, offset %zu",
 					       by_kernel[how].name, pair,
 					       offsets[i]);
 				}
-				EXPECT_EQ(want[i].sum, got[i].sum) {
+				EXPECT_EQ(want[i].sum, got[i].sum)
+				{
 					TH_LOG("contents: %s, pair %zu, offset %zu",
 					       by_kernel[how].name, pair,
 					       offsets[i]);
@@ -353,8 +349,16 @@ struct patient {
 	bool ok;
 };
 
-enum { P_RW, P_READ, P_NONE, P_UNTOUCHED, P_UNTOUCHED_READ, P_HOLE, P_CODE,
-	NR_P };
+enum {
+	P_RW,
+	P_READ,
+	P_NONE,
+	P_UNTOUCHED,
+	P_UNTOUCHED_READ,
+	P_HOLE,
+	P_CODE,
+	NR_P
+};
 
 static void be_patient(const struct vm_ops *ops, struct patient *shared)
 {
@@ -386,11 +390,13 @@ static void be_patient(const struct vm_ops *ops, struct patient *shared)
 	for (i = 0; i < NR_P; i++) {
 		uint64_t value;
 
-		if (prot[i] >= 0 && vm_mprotect(&vm, vm.base + (1 + 2 * i) * PAGE,
-						PAGE, PROT_READ))
+		if (prot[i] >= 0 &&
+		    vm_mprotect(&vm, vm.base + (1 + 2 * i) * PAGE, PAGE,
+				PROT_READ))
 			_exit(1);
 		shared->ok = false;
-		if (!probe_read(vm.base + (1 + 2 * i) * PAGE + 64, &value, NULL))
+		if (!probe_read(vm.base + (1 + 2 * i) * PAGE + 64, &value,
+				NULL))
 			((uint64_t *)(shared + 1))[i] = value;
 	}
 	shared->ok = true;
@@ -402,8 +408,8 @@ static void be_patient(const struct vm_ops *ops, struct patient *shared)
 /* Everything that can be done to a patient; the results go to @seen. */
 static int examine(const struct vm_ops *ops, long *seen)
 {
-	struct patient *p = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS,
-				 -1, 0);
+	struct patient *p =
+		mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char buf[64], path[64];
 	pid_t pid;
 	int i, status, fd, ret = -1;
@@ -412,8 +418,7 @@ static int examine(const struct vm_ops *ops, long *seen)
 	pid = fork();
 	if (!pid)
 		be_patient(ops, p);
-	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
-	    !p->ok) {
+	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) || !p->ok) {
 		fprintf(stderr, "# patient: status %#x\n", status);
 		goto out;
 	}
@@ -460,7 +465,7 @@ out:
 
 TEST(other_processes_as_natively)
 {
-	long want[NR_SEEN] = { }, got[NR_SEEN] = { };
+	long want[NR_SEEN] = {}, got[NR_SEEN] = {};
 	int i;
 
 	ASSERT_EQ(0, examine(&vm_native, want));
@@ -468,7 +473,8 @@ TEST(other_processes_as_natively)
 		SKIP(return, "no " DEVICE);
 	ASSERT_EQ(0, examine(&vm_ioctl, got));
 	for (i = 0; i < NR_SEEN; i++) {
-		EXPECT_EQ(want[i], got[i]) {
+		EXPECT_EQ(want[i], got[i])
+		{
 			TH_LOG("page kind %d, result %d", i / 13, i % 13);
 		}
 	}
@@ -502,7 +508,7 @@ TEST_F(fault, a_spliced_page_outlives_its_mapping)
 /* A file that takes O_DIRECT, or -1. */
 static int open_direct(void)
 {
-	static const char * const dirs[] = { "/mnt/ext4", "/var/tmp", "." };
+	static const char *const dirs[] = { "/mnt/ext4", "/var/tmp", "." };
 	char path[64];
 	size_t i;
 	int fd;
@@ -593,13 +599,15 @@ static void run_futex(struct __test_metadata *_metadata, void *page, int flag)
 		if (!woken)
 			usleep(100);
 	}
-	EXPECT_EQ(1, woken) {
+	EXPECT_EQ(1, woken)
+	{
 		TH_LOG("FUTEX_WAKE: %s", strerror(errno));
 	}
 	*w.word = 0;
 	futex(page, FUTEX_WAKE | flag, 1, NULL);
 	pthread_join(w.thread, NULL);
-	EXPECT_EQ(0, w.ret) {
+	EXPECT_EQ(0, w.ret)
+	{
 		TH_LOG("FUTEX_WAIT: %s", strerror(w.err));
 	}
 }
@@ -718,8 +726,15 @@ TEST_F(fault, execve_with_all_arguments_there)
  * Deaths.  In a child: the signal's action or mask is as named, and then the
  * access must kill with SIGSEGV and not be swallowed, or repeated for ever.
  */
-enum reaction { BY_DEFAULT, IGNORED, BLOCKED, BLOCKED_WITH_HANDLER,
-	HANDLER_WITHOUT_STACK, FIRST_OF_A_NAMESPACE, NR_REACTIONS };
+enum reaction {
+	BY_DEFAULT,
+	IGNORED,
+	BLOCKED,
+	BLOCKED_WITH_HANDLER,
+	HANDLER_WITHOUT_STACK,
+	FIRST_OF_A_NAMESPACE,
+	NR_REACTIONS
+};
 
 static void on_segv(int sig)
 {
@@ -812,9 +827,10 @@ TEST_F_TIMEOUT(fault, kills, SLOW)
 		int prot;
 		enum access access;
 	} t[] = {
-		{ -1, ACCESS_READ }, { -1, ACCESS_WRITE }, { -1, ACCESS_EXEC },
-		{ PROT_NONE, ACCESS_READ }, { PROT_NONE, ACCESS_WRITE },
-		{ PROT_READ, ACCESS_WRITE }, { RW, ACCESS_EXEC },
+		{ -1, ACCESS_READ },	     { -1, ACCESS_WRITE },
+		{ -1, ACCESS_EXEC },	     { PROT_NONE, ACCESS_READ },
+		{ PROT_NONE, ACCESS_WRITE }, { PROT_READ, ACCESS_WRITE },
+		{ RW, ACCESS_EXEC },
 	};
 	int how;
 	size_t i;
@@ -827,7 +843,8 @@ TEST_F_TIMEOUT(fault, kills, SLOW)
 			/* No PID namespaces in this kernel. */
 			if (status == -1 && how == FIRST_OF_A_NAMESPACE)
 				break;
-			EXPECT_EQ(SIGSEGV, status & 0x7f) {
+			EXPECT_EQ(SIGSEGV, status & 0x7f)
+			{
 				TH_LOG("status %#x, reaction %d, prot %d, access %d",
 				       status, how, t[i].prot, t[i].access);
 			}
@@ -857,7 +874,8 @@ static void open_page(int sig, siginfo_t *info, void *context)
 TEST_F(fault, goes_on_after_the_handler)
 {
 	static const struct sigaction action = {
-		.sa_sigaction = open_page, .sa_flags = SA_SIGINFO | SA_ONSTACK,
+		.sa_sigaction = open_page,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK,
 	};
 	stack_t stack = { .ss_size = 16 * PAGE };
 	char *p = vm_map_at(&self->vm, 8, 8, RW);

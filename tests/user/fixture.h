@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A kselftest fixture named @name that runs each test once per VM system, on
- * an empty zone of @pages pages.  self->vm is the system under test.
+ * Fixtures: see VM_FIXTURE() and ALTVM_FIXTURE().  clang-format takes the braces of
+ * the harness' macros for blocks, and is off around those.
  */
 #ifndef TESTS_USER_FIXTURE_H
 #define TESTS_USER_FIXTURE_H
@@ -13,70 +13,78 @@
 #include "vm.h"
 
 /* A debug kernel in an emulator is slow. */
-#define SLOW	120
+#define SLOW 120
 
-#define VM_FIXTURE(name, pages)						\
-	VM_FIXTURE_SYSCALLS(name, pages);				\
-	FIXTURE_VARIANT_ADD(name, libaltvm) {				\
-		.ops = &vm_lib,						\
+static inline void fixture_open(struct __test_metadata *_metadata,
+				struct vm *vm, const struct vm_ops *ops,
+				size_t pages)
+{
+	if (!vm_available(ops))
+		SKIP(return, "no " DEVICE);
+	ASSERT_EQ(0, vm_open(vm, ops, pages * PAGE))
+	{
+		TH_LOG("vm_open: %s", strerror(errno));
 	}
+}
 
-/* The same without the library. */
-#define VM_FIXTURE_SYSCALLS(name, pages)				\
-	FIXTURE(name) {							\
-		struct vm vm;						\
-		char *base;						\
-	};								\
-	FIXTURE_VARIANT(name) {						\
-		const struct vm_ops *ops;				\
-	};								\
-	FIXTURE_VARIANT_ADD(name, native) {				\
-		.ops = &vm_native,					\
-	};								\
-	FIXTURE_VARIANT_ADD(name, altvm) {				\
-		.ops = &vm_ioctl,					\
-	};								\
-	FIXTURE_SETUP(name) {						\
-		if (!vm_available(variant->ops))			\
-			SKIP(return, "no " DEVICE);			\
-		ASSERT_EQ(0, vm_open(&self->vm, variant->ops,		\
-				     (pages) * PAGE)) {			\
-			TH_LOG("vm_open: %s", strerror(errno));		\
-		}							\
-		self->base = self->vm.base;				\
-	}								\
-	FIXTURE_TEARDOWN(name) {					\
-		vm_close(&self->vm);					\
-	}								\
+/* clang-format off */
+/*
+ * A fixture named @name that runs each test once natively and once on altvm, on an
+ * empty zone of @pages pages.  self->vm is the system under test.
+ */
+#define VM_FIXTURE(name, pages)                                          \
+	FIXTURE(name)                                                    \
+	{                                                                \
+		struct vm vm;                                            \
+		char *base;                                              \
+	};                                                               \
+	FIXTURE_VARIANT(name)                                            \
+	{                                                                \
+		const struct vm_ops *ops;                                \
+	};                                                               \
+	FIXTURE_VARIANT_ADD(name, native) {                              \
+		.ops = &vm_native,                                       \
+	};                                                               \
+	FIXTURE_VARIANT_ADD(name, altvm) {                               \
+		.ops = &vm_ioctl,                                        \
+	};                                                               \
+	FIXTURE_SETUP(name)                                              \
+	{                                                                \
+		fixture_open(_metadata, &self->vm, variant->ops, pages); \
+		self->base = self->vm.base;                              \
+	}                                                                \
+	FIXTURE_TEARDOWN(name)                                           \
+	{                                                                \
+		vm_close(&self->vm);                                     \
+	}                                                                \
 	struct vm
 
 /* A fixture for what only altvm has: an open device and a window. */
-#define ALTVM_FIXTURE(name, pages)					\
-	FIXTURE(name) {							\
-		struct vm vm;						\
-		char *base;						\
-		int fd;							\
-	};								\
-	FIXTURE_SETUP(name) {						\
-		if (!vm_available(&vm_ioctl))				\
-			SKIP(return, "no " DEVICE);			\
-		ASSERT_EQ(0, vm_open(&self->vm, &vm_ioctl,		\
-				     (pages) * PAGE)) {			\
-			TH_LOG("vm_open: %s", strerror(errno));		\
-		}							\
-		self->base = self->vm.base;				\
-		self->fd = self->vm.fd;					\
-	}								\
-	FIXTURE_TEARDOWN(name) {					\
-		vm_close(&self->vm);					\
-	}								\
+#define ALTVM_FIXTURE(name, pages)                                    \
+	FIXTURE(name)                                                 \
+	{                                                             \
+		struct vm vm;                                         \
+		char *base;                                           \
+		int fd;                                               \
+	};                                                            \
+	FIXTURE_SETUP(name)                                           \
+	{                                                             \
+		fixture_open(_metadata, &self->vm, &vm_ioctl, pages); \
+		self->base = self->vm.base;                           \
+		self->fd = self->vm.fd;                               \
+	}                                                             \
+	FIXTURE_TEARDOWN(name)                                        \
+	{                                                             \
+		vm_close(&self->vm);                                  \
+	}                                                             \
 	struct vm
 
 /* 0 if @expr succeeded, else errno. */
-#define ERRNO_OF(expr)							\
-	(errno = 0, (long)(expr) == -1 ? errno : 0)
+#define ERRNO_OF(expr) (errno = 0, (long)(expr) == -1 ? errno : 0)
 
-#define EXPECT_FAIL(want, expr)	EXPECT_EQ(want, ERRNO_OF(expr))
-#define ASSERT_FAIL(want, expr)	ASSERT_EQ(want, ERRNO_OF(expr))
+#define EXPECT_FAIL(want, expr) EXPECT_EQ(want, ERRNO_OF(expr))
+#define ASSERT_FAIL(want, expr) ASSERT_EQ(want, ERRNO_OF(expr))
+
+/* clang-format on */
 
 #endif /* TESTS_USER_FIXTURE_H */

@@ -9,7 +9,7 @@
 
 #define PAGES 64
 
-VM_FIXTURE_SYSCALLS(forked, PAGES);
+VM_FIXTURE(forked, PAGES);
 ALTVM_FIXTURE(altvm_forked, PAGES);
 
 /*
@@ -63,13 +63,14 @@ static bool can_start_anew(struct vm *vm, int mark)
 	       !furnish(vm, mark) && is_furnished(vm, mark);
 }
 
-#define CHECK(cond) do {						\
-	if (!(cond)) {							\
-		fprintf(stderr, "# %s:%d: child %d: %s\n", __FILE__,	\
-			__LINE__, getpid(), #cond);			\
-		_exit(1);						\
-	}								\
-} while (0)
+#define CHECK(cond)                                                          \
+	do {                                                                 \
+		if (!(cond)) {                                               \
+			fprintf(stderr, "# %s:%d: child %d: %s\n", __FILE__, \
+				__LINE__, getpid(), #cond);                  \
+			_exit(1);                                            \
+		}                                                            \
+	} while (0)
 
 /* Waits for the child; its status. */
 static int end_of(pid_t pid)
@@ -339,7 +340,8 @@ TEST_F_TIMEOUT(forked, over_and_over, SLOW)
  */
 TEST_F(forked, a_spliced_page_is_a_copy_too)
 {
-	struct iovec iov = { .iov_base = self->base + 8 * PAGE, .iov_len = PAGE };
+	struct iovec iov = { .iov_base = self->base + 8 * PAGE,
+			     .iov_len = PAGE };
 	int to_child[2], to_parent[2];
 	char c, buf[PAGE];
 	pid_t pid;
@@ -382,7 +384,8 @@ TEST_F(altvm_forked, child_replaces_its_window)
 		CHECK(mprotect(self->base, PAGE, PROT_READ));
 		CHECK(is_furnished(&self->vm, 'p'));
 		CHECK(!munmap(self->base, PAGES * PAGE));
-		CHECK(ERRNO_OF(vm_munmap(&self->vm, self->base, PAGE)) == ENXIO);
+		CHECK(ERRNO_OF(vm_munmap(&self->vm, self->base, PAGE)) ==
+		      ENXIO);
 		CHECK(altvm_window_map(self->fd, self->base, PAGES * PAGE,
 				       RWX) == self->base);
 		CHECK(!vm_areas(&self->vm));
@@ -497,7 +500,9 @@ TEST_F(altvm_forked, exec_keeps_the_file_but_no_window)
 TEST_F(altvm_forked, advice_about_fork)
 {
 	static const int advice[] = {
-		MADV_DOFORK, 18 /* WIPEONFORK */, 19 /* KEEPONFORK */,
+		MADV_DOFORK,
+		18 /* WIPEONFORK */,
+		19 /* KEEPONFORK */,
 		MADV_DODUMP,
 	};
 	size_t i;
@@ -530,7 +535,8 @@ TEST_F(altvm_forked, a_window_can_be_left_out)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		CHECK(probe_read(self->base + 8 * PAGE, NULL, NULL) == SIGSEGV);
-		CHECK(ERRNO_OF(vm_munmap(&self->vm, self->base, PAGE)) == ENXIO);
+		CHECK(ERRNO_OF(vm_munmap(&self->vm, self->base, PAGE)) ==
+		      ENXIO);
 		CHECK(altvm_window_map(self->fd, self->base, PAGES * PAGE,
 				       RWX) == self->base);
 		CHECK(!vm_areas(&self->vm));
@@ -679,9 +685,9 @@ TEST_F(altvm_forked, several_windows)
 }
 
 /* Many tables, most of them untouched by parent and child. */
-#define BIG_PAGES	(16 * 512)
+#define BIG_PAGES (16 * 512)
 
-VM_FIXTURE_SYSCALLS(forked_big, BIG_PAGES);
+VM_FIXTURE(forked_big, BIG_PAGES);
 
 TEST_F_TIMEOUT(forked_big, many_tables, SLOW)
 {

@@ -8,12 +8,12 @@
 
 #include "fixture.h"
 
-#define PAGES		128
-#define STEPS		400
+#define PAGES 128
+#define STEPS 400
 
 /* How far the limit is from what the process has. */
-#define AS_PAGES	64
-#define DATA_PAGES	32
+#define AS_PAGES 64
+#define DATA_PAGES 32
 
 /*
  * A script under a limit, in a process of its own, for the systems share the
@@ -33,8 +33,8 @@ static int set_limit(struct vm *vm, int resource)
 
 	if (resource == RLIMIT_AS && !vm_is_native(vm))
 		has -= vm->len;
-	limit.rlim_cur = has + PAGE * (resource == RLIMIT_AS ? AS_PAGES :
-				       DATA_PAGES);
+	limit.rlim_cur =
+		has + PAGE * (resource == RLIMIT_AS ? AS_PAGES : DATA_PAGES);
 	limit.rlim_max = limit.rlim_cur;
 	return setrlimit(resource, &limit);
 }
@@ -57,9 +57,10 @@ static int run_step(struct vm *vm, struct rng *rng, int resource)
 		 * The kernel counts a replaced mapping as data whatever it was:
 		 * altvm is more exact.
 		 */
-		return ERRNO_OF(vm_mmap(vm, p, len, prot, ANON |
-					(resource == RLIMIT_DATA ?
-					 MAP_FIXED_NOREPLACE : MAP_FIXED)));
+		return ERRNO_OF(vm_mmap(vm, p, len, prot,
+					ANON | (resource == RLIMIT_DATA ?
+							MAP_FIXED_NOREPLACE :
+							MAP_FIXED)));
 	}
 }
 
@@ -87,8 +88,8 @@ static void run_script(const struct vm_ops *ops, int resource,
 
 static struct outcomes *outcomes_of(const struct vm_ops *ops, int resource)
 {
-	struct outcomes *out = mmap(NULL, sizeof(*out), RW,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct outcomes *out =
+		mmap(NULL, sizeof(*out), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid = fork();
 
 	if (!pid)
@@ -97,13 +98,17 @@ static struct outcomes *outcomes_of(const struct vm_ops *ops, int resource)
 	return out;
 }
 
-FIXTURE(limit) {
+FIXTURE(limit)
+{
+	int unused;
 };
 
-FIXTURE_VARIANT(limit) {
+FIXTURE_VARIANT(limit)
+{
 	int resource;
 };
 
+/* clang-format off */
 FIXTURE_VARIANT_ADD(limit, rlimit_as) {
 	.resource = RLIMIT_AS,
 };
@@ -111,6 +116,8 @@ FIXTURE_VARIANT_ADD(limit, rlimit_as) {
 FIXTURE_VARIANT_ADD(limit, rlimit_data) {
 	.resource = RLIMIT_DATA,
 };
+
+/* clang-format on */
 
 FIXTURE_SETUP(limit)
 {
@@ -131,10 +138,12 @@ TEST_F(limit, count_as_natively)
 	ASSERT_TRUE(want->ready);
 	ASSERT_TRUE(got->ready);
 	for (i = 0; i < STEPS; i++) {
-		ASSERT_EQ(want->err[i], got->err[i]) {
+		ASSERT_EQ(want->err[i], got->err[i])
+		{
 			TH_LOG("step %d", i);
 		}
-		ASSERT_EQ(want->protection[i], got->protection[i]) {
+		ASSERT_EQ(want->protection[i], got->protection[i])
+		{
 			TH_LOG("page after step %d", i);
 		}
 		refused += want->err[i] == ENOMEM;
@@ -157,7 +166,8 @@ TEST(windows_share_the_limit)
 	vm[0].len *= 3;
 	ASSERT_EQ(0, set_limit(&vm[0], RLIMIT_AS));
 	for (i = 0; i < 3 * AS_PAGES; i++)
-		total += vm_mmap(&vm[i % 3], NULL, PAGE, RW, ANON) != MAP_FAILED;
+		total += vm_mmap(&vm[i % 3], NULL, PAGE, RW, ANON) !=
+			 MAP_FAILED;
 	EXPECT_EQ(AS_PAGES, total);
 	EXPECT_FAIL(ENOMEM, vm_mmap(&vm[2], NULL, PAGE, RW, ANON));
 	/* What a window held is free when it is gone. */
@@ -195,17 +205,20 @@ TEST(a_fork_counts_as_well)
 
 /* Memory cgroups. */
 
-#define CGROUPS		"/sys/fs/cgroup"
-#define BIG_PAGES	(64 * MiB / PAGE)
+#define CGROUPS "/sys/fs/cgroup"
+#define BIG_PAGES (64 * MiB / PAGE)
 
-FIXTURE(memcg) {
+FIXTURE(memcg)
+{
 	char dir[64];
 };
 
-FIXTURE_VARIANT(memcg) {
+FIXTURE_VARIANT(memcg)
+{
 	const struct vm_ops *ops;
 };
 
+/* clang-format off */
 FIXTURE_VARIANT_ADD(memcg, native) {
 	.ops = &vm_native,
 };
@@ -213,6 +226,8 @@ FIXTURE_VARIANT_ADD(memcg, native) {
 FIXTURE_VARIANT_ADD(memcg, altvm) {
 	.ops = &vm_ioctl,
 };
+
+/* clang-format on */
 
 static int put(const char *dir, const char *file, const char *text)
 {
@@ -247,7 +262,8 @@ FIXTURE_SETUP(memcg)
 	put(CGROUPS, "cgroup.subtree_control", "+memory");
 	snprintf(self->dir, sizeof(self->dir), CGROUPS "/altvm-test.%d",
 		 getpid());
-	if (mkdir(self->dir, 0700) || get(self->dir, "memory.current", "") < 0) {
+	if (mkdir(self->dir, 0700) ||
+	    get(self->dir, "memory.current", "") < 0) {
 		rmdir(self->dir);
 		SKIP(return, "no cgroup2 with memory");
 	}
@@ -262,13 +278,14 @@ FIXTURE_TEARDOWN(memcg)
 	EXPECT_EQ(0, rmdir(self->dir));
 }
 
-#define CHECK(cond) do {						\
-	if (!(cond)) {							\
-		fprintf(stderr, "# %s:%d: %s\n", __FILE__, __LINE__,	\
-			#cond);						\
-		_exit(1);						\
-	}								\
-} while (0)
+#define CHECK(cond)                                                          \
+	do {                                                                 \
+		if (!(cond)) {                                               \
+			fprintf(stderr, "# %s:%d: %s\n", __FILE__, __LINE__, \
+				#cond);                                      \
+			_exit(1);                                            \
+		}                                                            \
+	} while (0)
 
 /* A child in the cgroup, with an open zone; in it, 0. */
 static pid_t fork_into(const char *dir, const struct vm_ops *ops, struct vm *vm)
@@ -398,8 +415,10 @@ static void read_into(struct vm *vm)
 
 TEST_F_TIMEOUT(memcg, kills_who_takes_too_much, SLOW)
 {
-	static void (* const take[])(struct vm *vm) = {
-		touch, populate, read_into,
+	static void (*const take[])(struct vm *) = {
+		touch,
+		populate,
+		read_into,
 	};
 	struct vm vm;
 	size_t i;
@@ -411,7 +430,8 @@ TEST_F_TIMEOUT(memcg, kills_who_takes_too_much, SLOW)
 			take[i](&vm);
 			_exit(0);
 		}
-		EXPECT_EQ(SIGKILL, end_of(pid)) {
+		EXPECT_EQ(SIGKILL, end_of(pid))
+		{
 			TH_LOG("way %zu", i);
 		}
 		EXPECT_EQ(i + 1, get(self->dir, "memory.events", "oom_kill "));
@@ -468,7 +488,7 @@ TEST_F_TIMEOUT(memcg, is_charged_for_tables, SLOW)
 		fprintf(stderr, "# %zu tables: %ld bytes\n", tables,
 			after - before);
 		CHECK(after - before > (long)(tables * PAGE * 7 / 8) *
-		      (vm_is_native(&vm) ? 1 : 2));
+					       (vm_is_native(&vm) ? 1 : 2));
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));

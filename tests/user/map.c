@@ -6,6 +6,13 @@
 
 VM_FIXTURE(map, PAGES);
 
+/* clang-format off */
+FIXTURE_VARIANT_ADD(map, libaltvm) {
+	.ops = &vm_lib,
+};
+
+/* clang-format on */
+
 TEST_F(map, is_zero_filled_and_writable)
 {
 	char *p = vm_mmap(&self->vm, NULL, 4 * PAGE, RW, ANON);
@@ -27,14 +34,14 @@ TEST_F(map, is_zero_filled_and_writable)
 TEST_F(map, refuses_no_length)
 {
 	EXPECT_FAIL(EINVAL, vm_mmap(&self->vm, NULL, 0, RW, ANON));
-	EXPECT_FAIL(EINVAL, vm_mmap(&self->vm, self->base, 0, RW,
-				    ANON | MAP_FIXED));
+	EXPECT_FAIL(EINVAL,
+		    vm_mmap(&self->vm, self->base, 0, RW, ANON | MAP_FIXED));
 }
 
 TEST_F(map, rounds_length_up)
 {
-	char *p = vm_mmap(&self->vm, self->base, PAGE + 1, RW,
-			  ANON | MAP_FIXED);
+	char *p =
+		vm_mmap(&self->vm, self->base, PAGE + 1, RW, ANON | MAP_FIXED);
 
 	ASSERT_EQ(self->base, p);
 	EXPECT_EQ(0, probe_write(p + 2 * PAGE - 8, 1, NULL));
@@ -44,15 +51,16 @@ TEST_F(map, rounds_length_up)
 TEST_F(map, refuses_more_than_there_is)
 {
 	static const size_t huge[] = {
-		(PAGES + 1) * PAGE, 1UL << 46, 1UL << 47, 1UL << 63,
-		-PAGE, -PAGE + 1, ~0UL,
+		(PAGES + 1) * PAGE, 1UL << 46, 1UL << 47, 1UL << 63, -PAGE,
+		-PAGE + 1,	    ~0UL,
 	};
 	size_t i;
 
 	vm_enclose(&self->vm);
 	for (i = 0; i < ARRAY_SIZE(huge); i++) {
 		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, NULL, huge[i], RW,
-					    ANON | MAP_NORESERVE)) {
+					    ANON | MAP_NORESERVE))
+		{
 			TH_LOG("length %#lx", huge[i]);
 		}
 	}
@@ -74,8 +82,7 @@ TEST_F(map, goes_top_down)
 	char *end = self->base + PAGES * PAGE;
 
 	vm_enclose(&self->vm);
-	EXPECT_EQ((void *)(end - PAGE),
-		  vm_mmap(&self->vm, NULL, 1, RW, ANON));
+	EXPECT_EQ((void *)(end - PAGE), vm_mmap(&self->vm, NULL, 1, RW, ANON));
 	EXPECT_EQ((void *)(end - 4 * PAGE),
 		  vm_mmap(&self->vm, NULL, 3 * PAGE, PROT_NONE, ANON));
 	EXPECT_EQ((void *)(end - 6 * PAGE),
@@ -90,9 +97,9 @@ TEST_F(map, takes_the_highest_gap_that_fits)
 	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, PAGES, RW));
 	/* Gaps of 1, 2, 3, 2 pages, upwards. */
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, vm_munmap(&self->vm,
-				       self->base + (8 + 8 * i) * PAGE,
-				       (i < 3 ? i + 1 : 2) * PAGE));
+		ASSERT_EQ(0,
+			  vm_munmap(&self->vm, self->base + (8 + 8 * i) * PAGE,
+				    (i < 3 ? i + 1 : 2) * PAGE));
 
 	EXPECT_EQ((void *)(self->base + 24 * PAGE),
 		  vm_mmap(&self->vm, NULL, 3 * PAGE, RW, ANON));
@@ -111,12 +118,10 @@ TEST_F(map, follows_a_free_hint)
 {
 	char *hint = self->base + 10 * PAGE;
 
-	EXPECT_EQ((void *)hint,
-		  vm_mmap(&self->vm, hint, 2 * PAGE, RW, ANON));
+	EXPECT_EQ((void *)hint, vm_mmap(&self->vm, hint, 2 * PAGE, RW, ANON));
 	/* Rounded down, as by the kernel. */
 	hint = self->base + 20 * PAGE;
-	EXPECT_EQ((void *)hint,
-		  vm_mmap(&self->vm, hint + 123, PAGE, RW, ANON));
+	EXPECT_EQ((void *)hint, vm_mmap(&self->vm, hint + 123, PAGE, RW, ANON));
 }
 
 TEST_F(map, ignores_a_taken_hint)
@@ -177,7 +182,8 @@ TEST_F(map, fixed_replaces_several_and_holes)
 	/* Areas at 4-5, 8-9, 12-13; the new one covers 5 to 12. */
 	for (i = 4; i <= 12; i += 4) {
 		ASSERT_NE(MAP_FAILED,
-			  (void *)vm_map_at(&self->vm, i, 2, i == 8 ? PROT_READ : RW));
+			  (void *)vm_map_at(&self->vm, i, 2,
+					    i == 8 ? PROT_READ : RW));
 		if (i != 8)
 			memset(self->base + i * PAGE, 0x55, 2 * PAGE);
 	}
@@ -205,12 +211,11 @@ TEST_F(map, a_failed_fixed_changes_nothing)
 
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	memset(p, 0x77, 2 * PAGE);
-	EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, p, 1UL << 47, RW,
-				    ANON | MAP_FIXED));
-	EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, p, -PAGE, RW,
-				    ANON | MAP_FIXED));
-	EXPECT_FAIL(EINVAL, vm_mmap(&self->vm, p, PAGE, RW,
-				    MAP_ANONYMOUS | MAP_FIXED));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mmap(&self->vm, p, 1UL << 47, RW, ANON | MAP_FIXED));
+	EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, p, -PAGE, RW, ANON | MAP_FIXED));
+	EXPECT_FAIL(EINVAL,
+		    vm_mmap(&self->vm, p, PAGE, RW, MAP_ANONYMOUS | MAP_FIXED));
 	EXPECT_EQ(0x77, p[0]);
 	EXPECT_EQ(0x77, p[2 * PAGE - 1]);
 }
@@ -227,8 +232,7 @@ TEST_F(map, noreplace)
 	EXPECT_FAIL(EEXIST, vm_mmap(&self->vm, p - PAGE, 2 * PAGE, RW, flags));
 	EXPECT_FAIL(EEXIST, vm_mmap(&self->vm, p - PAGE, 4 * PAGE, RW, flags));
 	/* MAP_FIXED_NOREPLACE wins over MAP_FIXED. */
-	EXPECT_FAIL(EEXIST, vm_mmap(&self->vm, p, PAGE, RW,
-				    flags | MAP_FIXED));
+	EXPECT_FAIL(EEXIST, vm_mmap(&self->vm, p, PAGE, RW, flags | MAP_FIXED));
 	EXPECT_EQ((void *)(p - PAGE),
 		  vm_mmap(&self->vm, p - PAGE, PAGE, RW, flags));
 	EXPECT_EQ((void *)(p + 2 * PAGE),
@@ -297,17 +301,26 @@ TEST_F(map, populate_over_resident_memory)
 TEST_F(map, ignores_what_linux_ignores)
 {
 	static const int flags[] = {
-		MAP_DENYWRITE, MAP_EXECUTABLE, MAP_STACK, MAP_NORESERVE,
-		MAP_NONBLOCK, MAP_FILE, 0x80000 /* MAP_SYNC */,
-		0x4000000 /* MAP_UNINITIALIZED */, 0x200000, 0x1000000,
-		0x10000000, 0x80,
+		MAP_DENYWRITE,
+		MAP_EXECUTABLE,
+		MAP_STACK,
+		MAP_NORESERVE,
+		MAP_NONBLOCK,
+		MAP_FILE,
+		0x80000 /* MAP_SYNC */,
+		0x4000000 /* MAP_UNINITIALIZED */,
+		0x200000,
+		0x1000000,
+		0x10000000,
+		0x80,
 	};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		char *p = vm_mmap(&self->vm, NULL, PAGE, RW, ANON | flags[i]);
 
-		EXPECT_NE(MAP_FAILED, (void *)p) {
+		EXPECT_NE(MAP_FAILED, (void *)p)
+		{
 			TH_LOG("flag %#x: %s", flags[i], strerror(errno));
 			continue;
 		}
@@ -319,13 +332,16 @@ TEST_F(map, ignores_fd_and_offset)
 {
 	struct vm *vm = &self->vm;
 
-	EXPECT_NE(MAP_FAILED, vm->ops->mmap(vm, NULL, PAGE, RW, ANON, 12345, 0));
-	EXPECT_NE(MAP_FAILED, vm->ops->mmap(vm, NULL, PAGE, RW, ANON, -77,
-					    1L << 40));
+	EXPECT_NE(MAP_FAILED,
+		  vm->ops->mmap(vm, NULL, PAGE, RW, ANON, 12345, 0));
+	EXPECT_NE(MAP_FAILED,
+		  vm->ops->mmap(vm, NULL, PAGE, RW, ANON, -77, 1L << 40));
 	EXPECT_FAIL(EINVAL, vm->ops->mmap(vm, NULL, PAGE, RW, ANON, -1, 1));
 	EXPECT_FAIL(EINVAL, vm->ops->mmap(vm, NULL, PAGE, RW, ANON, -1, 2048));
-	EXPECT_FAIL(EBADF, vm->ops->mmap(vm, NULL, PAGE, RW, MAP_PRIVATE, -1, 0));
-	EXPECT_FAIL(EBADF, vm->ops->mmap(vm, NULL, PAGE, RW, MAP_SHARED, 12345, 0));
+	EXPECT_FAIL(EBADF,
+		    vm->ops->mmap(vm, NULL, PAGE, RW, MAP_PRIVATE, -1, 0));
+	EXPECT_FAIL(EBADF,
+		    vm->ops->mmap(vm, NULL, PAGE, RW, MAP_SHARED, 12345, 0));
 }
 
 TEST_F(map, needs_one_type)
@@ -345,9 +361,9 @@ TEST_F(map, every_protection)
 
 	for (prot = 0; prot < 8; prot++) {
 		char *p = vm_mmap(&self->vm, NULL, PAGE, prot, ANON);
-		bool hidden = prot == PROT_NONE ||
-			      (prot == PROT_EXEC &&
-			       vm_is_execute_only(&self->vm));
+		bool hidden =
+			prot == PROT_NONE ||
+			(prot == PROT_EXEC && vm_is_execute_only(&self->vm));
 
 		ASSERT_NE(MAP_FAILED, (void *)p);
 		EXPECT_EQ(hidden ? SIGSEGV : 0, probe_read(p, NULL, NULL));
@@ -359,21 +375,24 @@ TEST_F(map, every_protection)
 	}
 	/* Bits that mmap(2) does not know, it does not see. */
 	EXPECT_NE(MAP_FAILED, vm_mmap(&self->vm, NULL, PAGE, RW | 0x70, ANON));
-	EXPECT_NE(MAP_FAILED, vm_mmap(&self->vm, NULL, PAGE,
-				      RW | PROT_GROWSDOWN, ANON));
+	EXPECT_NE(MAP_FAILED,
+		  vm_mmap(&self->vm, NULL, PAGE, RW | PROT_GROWSDOWN, ANON));
 }
 
 /* MAP_32BIT asks for the second GiB of the address space. */
-#define LOW_BASE	((char *)0x50000000)
+#define LOW_BASE ((char *)0x50000000)
 
-FIXTURE(map_low) {
+FIXTURE(map_low)
+{
 	struct vm vm;
 };
 
-FIXTURE_VARIANT(map_low) {
+FIXTURE_VARIANT(map_low)
+{
 	const struct vm_ops *ops;
 };
 
+/* clang-format off */
 FIXTURE_VARIANT_ADD(map_low, native) {
 	.ops = &vm_native,
 };
@@ -382,12 +401,15 @@ FIXTURE_VARIANT_ADD(map_low, altvm) {
 	.ops = &vm_ioctl,
 };
 
+/* clang-format on */
+
 FIXTURE_SETUP(map_low)
 {
 	if (!vm_available(variant->ops))
 		SKIP(return, "no " DEVICE);
 	self->vm.ops = variant->ops;
-	ASSERT_EQ(0, variant->ops->open(&self->vm, LOW_BASE, PAGES * PAGE, RWX));
+	ASSERT_EQ(0,
+		  variant->ops->open(&self->vm, LOW_BASE, PAGES * PAGE, RWX));
 	vm_enclose(&self->vm);
 }
 
@@ -409,11 +431,12 @@ TEST_F(map_low, map_32bit)
 		ASSERT_LE(p[i], LOW_BASE + (PAGES - 1 - i) * PAGE);
 		ASSERT_EQ(0, probe_write(p[i], 1, NULL));
 	}
-	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, PAGES * PAGE, RW,
-				    ANON | MAP_32BIT));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mmap(vm, NULL, PAGES * PAGE, RW, ANON | MAP_32BIT));
 	/* A hint and MAP_FIXED count for more. */
 	EXPECT_EQ((void *)(LOW_BASE + 20 * PAGE),
-		  vm_mmap(vm, LOW_BASE + 20 * PAGE, PAGE, RW, ANON | MAP_32BIT));
+		  vm_mmap(vm, LOW_BASE + 20 * PAGE, PAGE, RW,
+			  ANON | MAP_32BIT));
 	EXPECT_EQ((void *)(LOW_BASE + 24 * PAGE),
 		  vm_mmap(vm, LOW_BASE + 24 * PAGE, PAGE, RW,
 			  ANON | MAP_32BIT | MAP_FIXED));
@@ -424,8 +447,8 @@ TEST_F(map, map_32bit_in_a_high_zone)
 	char *p = self->base + 4 * PAGE;
 
 	vm_enclose(&self->vm);
-	EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, NULL, PAGE, RW,
-				    ANON | MAP_32BIT));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mmap(&self->vm, NULL, PAGE, RW, ANON | MAP_32BIT));
 	EXPECT_EQ((void *)p, vm_mmap(&self->vm, p, PAGE, RW,
 				     ANON | MAP_32BIT | MAP_FIXED));
 }
@@ -442,17 +465,17 @@ TEST_F(altvm_map, fixed_outside_the_window)
 		const int f = ANON | flags[i];
 
 		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, end, PAGE, RW, f));
-		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, end - PAGE, 2 * PAGE,
-					    RW, f));
+		EXPECT_FAIL(ENOMEM,
+			    vm_mmap(&self->vm, end - PAGE, 2 * PAGE, RW, f));
 		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, self->base - PAGE,
 					    2 * PAGE, RW, f));
 		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, self->base - PAGE,
 					    (PAGES + 2) * PAGE, RW, f));
 		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, NULL, PAGE, RW, f));
-		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, (void *)-PAGE, PAGE,
-					    RW, f));
-		EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, (void *)-PAGE,
-					    2 * PAGE, RW, f));
+		EXPECT_FAIL(ENOMEM,
+			    vm_mmap(&self->vm, (void *)-PAGE, PAGE, RW, f));
+		EXPECT_FAIL(ENOMEM,
+			    vm_mmap(&self->vm, (void *)-PAGE, 2 * PAGE, RW, f));
 	}
 }
 
@@ -468,8 +491,9 @@ TEST_F(altvm_map, what_this_version_does_not_do)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		EXPECT_FAIL(EOPNOTSUPP, vm_mmap(&self->vm, NULL, PAGE, RW,
-						flags[i])) {
+		EXPECT_FAIL(EOPNOTSUPP,
+			    vm_mmap(&self->vm, NULL, PAGE, RW, flags[i]))
+		{
 			TH_LOG("flags %#x", flags[i]);
 		}
 	}

@@ -6,6 +6,13 @@
 
 VM_FIXTURE(mincore, PAGES);
 
+/* clang-format off */
+FIXTURE_VARIANT_ADD(mincore, libaltvm) {
+	.ops = &vm_lib,
+};
+
+/* clang-format on */
+
 static void picture(const unsigned char *vec, size_t pages, char *out)
 {
 	size_t i;
@@ -15,17 +22,17 @@ static void picture(const unsigned char *vec, size_t pages, char *out)
 	out[pages] = 0;
 }
 
-#define EXPECT_RESIDENT(want, page) do {				\
-	unsigned char vec[PAGES];					\
-	char now[PAGES + 1];						\
-	size_t nr = strlen(want);					\
-									\
-	memset(vec, 0xee, sizeof(vec));					\
-	EXPECT_EQ(0, vm_mincore(&self->vm, self->base + (page) * PAGE,	\
-				nr * PAGE, vec));			\
-	picture(vec, nr, now);						\
-	EXPECT_STREQ(want, now);					\
-} while (0)
+#define EXPECT_RESIDENT(want, page)                                          \
+	do {                                                                 \
+		unsigned char vec[PAGES];                                    \
+		char now[PAGES + 1];                                         \
+		size_t nr = strlen(want);                                    \
+		memset(vec, 0xee, sizeof(vec));                              \
+		EXPECT_EQ(0, vm_mincore(&self->vm, vm_page(&self->vm, page), \
+					PAGE * nr, vec));                    \
+		picture(vec, nr, now);                                       \
+		EXPECT_STREQ(want, now);                                     \
+	} while (0)
 
 TEST_F(mincore, tells_what_was_touched)
 {
@@ -104,8 +111,8 @@ TEST_F(mincore, refuses_a_bad_vector)
 
 	EXPECT_FAIL(EFAULT, vm_mincore(vm, p, PAGE, NULL));
 	EXPECT_FAIL(EFAULT, vm_mincore(vm, p, PAGE, (void *)-PAGE));
-	EXPECT_FAIL(EFAULT, vm_mincore(vm, p, PAGE,
-				       (void *)0xffff888000000000));
+	EXPECT_FAIL(EFAULT,
+		    vm_mincore(vm, p, PAGE, (void *)0xffff888000000000));
 	EXPECT_FAIL(EFAULT, vm_mincore(vm, p, PAGE, page + PAGE));
 	vec = page + PAGE - 4;
 	EXPECT_FAIL(EFAULT, vm_mincore(vm, p, 8 * PAGE, vec));
@@ -159,7 +166,7 @@ TEST_F(mincore, forgets_what_was_unmapped)
 }
 
 /* More than what one page of the vector, or one chunk of the kernel's, holds. */
-#define BIG_PAGES	20000
+#define BIG_PAGES 20000
 
 VM_FIXTURE(mincore_big, BIG_PAGES);
 
@@ -174,13 +181,14 @@ TEST_F(mincore_big, a_long_vector)
 	memset(vec, 0xee, sizeof(vec));
 	ASSERT_EQ(0, vm_mincore(&self->vm, self->base, BIG_PAGES * PAGE, vec));
 	for (i = 0; i < BIG_PAGES; i++)
-		ASSERT_EQ(i % 511 == 0, vec[i]) {
+		ASSERT_EQ(i % 511 == 0, vec[i])
+		{
 			TH_LOG("page %zu", i);
 		}
 	EXPECT_EQ(0xee, vec[BIG_PAGES]);
 	ASSERT_EQ(0, vm_munmap(&self->vm, self->base + 19990 * PAGE, PAGE));
-	EXPECT_FAIL(ENOMEM, vm_mincore(&self->vm, self->base,
-				       BIG_PAGES * PAGE, vec));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mincore(&self->vm, self->base, BIG_PAGES * PAGE, vec));
 }
 
 ALTVM_FIXTURE(altvm_mincore, PAGES);

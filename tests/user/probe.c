@@ -82,7 +82,7 @@ int probe_rewrite(void *addr, struct fault *f)
 {
 	probe_begin();
 	if (!sigsetjmp(probe_env, 0))
-		asm volatile("lock; orb $0, %0" : "+m" (*(char *)addr));
+		asm volatile("lock; orb $0, %0" : "+m"(*(char *)addr));
 	return probe_end(f);
 }
 

@@ -6,6 +6,13 @@
 
 VM_FIXTURE(protect, PAGES);
 
+/* clang-format off */
+FIXTURE_VARIANT_ADD(protect, libaltvm) {
+	.ops = &vm_lib,
+};
+
+/* clang-format on */
+
 /* A letter for what page @page allows: -, r, w (and r), x (and r), a (all). */
 static char allowed(struct vm *vm, size_t page)
 {
@@ -29,12 +36,12 @@ static void picture(struct vm *vm, size_t page, size_t pages, char *out)
 	out[pages] = 0;
 }
 
-#define EXPECT_PICTURE(want) do {					\
-	char now[PAGES + 1];						\
-									\
-	picture(&self->vm, 8, 8, now);					\
-	EXPECT_STREQ(want, now);					\
-} while (0)
+#define EXPECT_PICTURE(want)                   \
+	do {                                   \
+		char now[PAGES + 1];           \
+		picture(&self->vm, 8, 8, now); \
+		EXPECT_STREQ(want, now);       \
+	} while (0)
 
 /* What x86 makes of a protection. */
 static char letter(const struct vm *vm, int prot)
@@ -85,14 +92,16 @@ TEST_F(protect, every_transition)
 	ASSERT_NE(NULL, map_code(&self->vm, 8, 2));
 	for (from = 0; from < 8; from++) {
 		for (to = 0; to < 8; to++) {
-			ASSERT_EQ(0, vm_mprotect(&self->vm,
-						 self->base + 8 * PAGE,
-						 2 * PAGE, from));
-			ASSERT_EQ(letter(&self->vm, from), allowed(&self->vm, 8));
-			ASSERT_EQ(0, vm_mprotect(&self->vm,
-						 self->base + 8 * PAGE,
-						 2 * PAGE, to));
-			EXPECT_EQ(letter(&self->vm, to), allowed(&self->vm, 8)) {
+			ASSERT_EQ(0,
+				  vm_mprotect(&self->vm, self->base + 8 * PAGE,
+					      2 * PAGE, from));
+			ASSERT_EQ(letter(&self->vm, from),
+				  allowed(&self->vm, 8));
+			ASSERT_EQ(0,
+				  vm_mprotect(&self->vm, self->base + 8 * PAGE,
+					      2 * PAGE, to));
+			EXPECT_EQ(letter(&self->vm, to), allowed(&self->vm, 8))
+			{
 				TH_LOG("%d to %d", from, to);
 			}
 			EXPECT_EQ(letter(&self->vm, to), allowed(&self->vm, 9));
@@ -133,8 +142,8 @@ TEST_F(protect, splits_and_merges)
 	EXPECT_EQ(0, vm_mprotect(vm, self->base + 10 * PAGE, 2 * PAGE, RX));
 	EXPECT_PICTURE("aaxxaaaa");
 	EXPECT_EQ(3, vm_areas(vm));
-	EXPECT_EQ(0, vm_mprotect(vm, self->base + 11 * PAGE, 2 * PAGE,
-				 PROT_NONE));
+	EXPECT_EQ(0,
+		  vm_mprotect(vm, self->base + 11 * PAGE, 2 * PAGE, PROT_NONE));
 	EXPECT_PICTURE("aax--aaa");
 	EXPECT_EQ(4, vm_areas(vm));
 	EXPECT_EQ(0, vm_mprotect(vm, self->base + 8 * PAGE, PAGE, PROT_READ));
@@ -168,12 +177,12 @@ TEST_F(protect, stops_at_a_hole)
 
 	ASSERT_NE(NULL, map_code(vm, 8, 8));
 	ASSERT_EQ(0, vm_munmap(vm, self->base + 12 * PAGE, PAGE));
-	EXPECT_FAIL(ENOMEM, vm_mprotect(vm, self->base + 10 * PAGE, 5 * PAGE,
-					RX));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mprotect(vm, self->base + 10 * PAGE, 5 * PAGE, RX));
 	EXPECT_PICTURE("aaxx-aaa");
 	/* Nothing before the hole, nothing done. */
-	EXPECT_FAIL(ENOMEM, vm_mprotect(vm, self->base + 12 * PAGE, 3 * PAGE,
-					RX));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mprotect(vm, self->base + 12 * PAGE, 3 * PAGE, RX));
 	EXPECT_PICTURE("aaxx-aaa");
 	/* The hole is at the end. */
 	EXPECT_FAIL(ENOMEM, vm_mprotect(vm, self->base + 15 * PAGE, 2 * PAGE,
@@ -223,8 +232,8 @@ TEST_F(protect, rounds_length_up)
 {
 	ASSERT_NE(NULL, map_code(&self->vm, 8, 8));
 	EXPECT_EQ(0, vm_mprotect(&self->vm, self->base + 8 * PAGE, 1, RX));
-	EXPECT_EQ(0, vm_mprotect(&self->vm, self->base + 12 * PAGE, PAGE + 1,
-				 RX));
+	EXPECT_EQ(0,
+		  vm_mprotect(&self->vm, self->base + 12 * PAGE, PAGE + 1, RX));
 	EXPECT_PICTURE("xaaaxxaa");
 }
 
@@ -276,7 +285,7 @@ TEST_F(protect, the_same_again_is_no_change)
 	EXPECT_PICTURE("aaaaaaaa");
 }
 
-#define BIG_PAGES	4096
+#define BIG_PAGES 4096
 
 VM_FIXTURE(protect_big, BIG_PAGES);
 
@@ -290,8 +299,8 @@ TEST_F_TIMEOUT(protect_big, alternates_and_merges_back, SLOW)
 	for (i = 0; i < pages; i++)
 		*(uint64_t *)(self->base + i * PAGE) = i + 1;
 	for (i = 0; i < pages; i += 2)
-		ASSERT_EQ(0, vm_mprotect(&self->vm, self->base + i * PAGE,
-					 PAGE, PROT_READ));
+		ASSERT_EQ(0, vm_mprotect(&self->vm, self->base + i * PAGE, PAGE,
+					 PROT_READ));
 	EXPECT_EQ(pages, vm_areas(&self->vm));
 	for (i = 0; i < pages; i += 101) {
 		EXPECT_EQ(i & 1 ? 0 : SIGSEGV,

@@ -5,7 +5,8 @@
 
 #define PAGES 64
 
-FIXTURE(query) {
+FIXTURE(query)
+{
 	int fd;
 	struct altvm_query q;
 };
@@ -28,9 +29,9 @@ TEST_F(query, version_and_commands)
 	ASSERT_EQ(0, altvm_ioctl_query(self->fd, &self->q));
 	EXPECT_LE(ALTVM_ABI_VERSION, self->q.abi_version);
 	EXPECT_EQ(0, ~self->q.commands &
-		  (1 << ALTVM_CMD_QUERY | 1 << ALTVM_CMD_MMAP |
-		   1 << ALTVM_CMD_MUNMAP | 1 << ALTVM_CMD_MPROTECT |
-		   1 << ALTVM_CMD_MINCORE));
+			     (1 << ALTVM_CMD_QUERY | 1 << ALTVM_CMD_MMAP |
+			      1 << ALTVM_CMD_MUNMAP | 1 << ALTVM_CMD_MPROTECT |
+			      1 << ALTVM_CMD_MINCORE));
 	EXPECT_EQ(0, self->q.__reserved);
 	EXPECT_EQ(0, self->q.__reserved2);
 	EXPECT_LE(1 * TiB, self->q.window_max);
@@ -61,15 +62,16 @@ TEST_F(query, map_flags)
 		if (flag == MAP_32BIT)
 			continue;
 		EXPECT_EQ(0, altvm_ioctl_mmap(self->fd, &addr, PAGE, RW,
-					      ANON | flag)) {
+					      ANON | flag))
+		{
 			TH_LOG("flag %#x: %s", flag, strerror(errno));
 			continue;
 		}
 		EXPECT_EQ(0, *(char *)addr);
 		ASSERT_EQ(base, addr);
 		munmap(base, PAGES * PAGE);
-		ASSERT_EQ(base, altvm_window_map(self->fd, base, PAGES * PAGE,
-						 RW));
+		ASSERT_EQ(base,
+			  altvm_window_map(self->fd, base, PAGES * PAGE, RW));
 	}
 }
 
@@ -101,12 +103,8 @@ TEST_F(query, usable_part)
 	static const struct {
 		size_t len, kept;
 	} t[] = {
-		{ PAGE, 0 },
-		{ 2 * MiB, 0 },
-		{ GiB - PAGE, 0 },
-		{ GiB, 16 * MiB },
-		{ GiB + PAGE, 16 * MiB },
-		{ TiB, 16 * MiB },
+		{ PAGE, 0 },	   { 2 * MiB, 0 },	     { GiB - PAGE, 0 },
+		{ GiB, 16 * MiB }, { GiB + PAGE, 16 * MiB }, { TiB, 16 * MiB },
 	};
 	size_t i;
 

@@ -20,23 +20,25 @@
 
 #include "vm.h"
 
-#define NR_PROCESSES	4
-#define NR_THREADS	3
-#define PAGES		40UL
+#define NR_PROCESSES 4
+#define NR_THREADS 3
+#define PAGES 40UL
 
 /* Seen by all processes. */
-static struct {
+struct shared {
 	long errors;
 	long steps;
 	long windows;
 	long forks;
-} *shared;
+};
 
-static void wrong(const char *what, size_t where)
+static struct shared *shared;
+
+static void report(const char *what, size_t where)
 {
 	if (__atomic_fetch_add(&shared->errors, 1, __ATOMIC_RELAXED) < 10)
-		fprintf(stderr, "# wrong: %s at %#zx, pid %d: %s\n", what, where,
-			getpid(), strerror(errno));
+		fprintf(stderr, "# wrong: %s at %#zx, pid %d: %s\n", what,
+			where, getpid(), strerror(errno));
 }
 
 /**
@@ -65,7 +67,7 @@ static void map(struct part *t, size_t page, size_t nr, char *p)
 	if (rng_next(&t->rng) & 1)
 		flags |= MAP_POPULATE;
 	if (vm_mmap(t->vm, p, nr * PAGE, RW, flags) != p)
-		wrong("mmap", page);
+		report("mmap", page);
 	for (i = page; i < page + nr; i++) {
 		t->there[i] = t->writable[i] = true;
 		t->mark[i] = 0;
@@ -77,7 +79,7 @@ static void unmap(struct part *t, size_t page, size_t nr, char *p)
 	size_t i;
 
 	if (vm_munmap(t->vm, p, nr * PAGE))
-		wrong("munmap", page);
+		report("munmap", page);
 	for (i = page; i < page + nr; i++)
 		t->there[i] = t->writable[i] = false;
 }
@@ -91,7 +93,7 @@ static void protect(struct part *t, size_t page, size_t nr, char *p)
 		all &= t->there[i];
 	if (vm_mprotect(t->vm, p, nr * PAGE, writable ? RW : PROT_READ) !=
 	    (all ? 0 : -1))
-		wrong("mprotect", page);
+		report("mprotect", page);
 	for (i = page; i < page + nr && t->there[i]; i++)
 		t->writable[i] = writable;
 }
@@ -101,12 +103,12 @@ static void touch(struct part *t, size_t page, char *p)
 	uint64_t value;
 
 	if (probe_read(p, &value, NULL) != (t->there[page] ? 0 : SIGSEGV))
-		wrong("read", page);
+		report("read", page);
 	else if (t->there[page] && value != t->mark[page])
-		wrong("contents", page);
+		report("contents", page);
 	value = rng_next(&t->rng);
 	if (probe_write(p, value, NULL) != (t->writable[page] ? 0 : SIGSEGV))
-		wrong("write", page);
+		report("write", page);
 	else if (t->writable[page])
 		t->mark[page] = value;
 }
@@ -194,7 +196,7 @@ static void be_victim(int common, uint64_t seed)
 	int i;
 
 	if (open_window(&vm, common, &rng)) {
-		wrong("window", 0);
+		report("window", 0);
 		_exit(1);
 	}
 	for (i = 0; i < NR_THREADS; i++) {
@@ -208,7 +210,7 @@ static void be_victim(int common, uint64_t seed)
 
 		/* A second window comes and goes beside it. */
 		if (open_window(&other, -1, &rng)) {
-			wrong("window", 1);
+			report("window", 1);
 			_exit(1);
 		}
 		memset(&t, 0, sizeof(t));
@@ -233,8 +235,8 @@ int main(int argc, char **argv)
 {
 	long seconds = argc > 1 ? atol(argv[1]) : 20;
 	struct rng rng = { .state = env_number("ALTVM_SEED", 1) };
-	pid_t pid[NR_PROCESSES] = { };
-	struct timespec t = { };
+	pid_t pid[NR_PROCESSES] = {};
+	struct timespec t = {};
 	long kills = 0, before;
 	int common, i, status;
 	time_t end;
@@ -245,8 +247,8 @@ int main(int argc, char **argv)
 		printf("ok 1 stress # SKIP no " DEVICE "\n");
 		return 0;
 	}
-	shared = mmap(NULL, sizeof(*shared), RW, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
+	shared = mmap(NULL, sizeof(*shared), RW, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	before = refcount();
 	common = open(DEVICE, O_RDWR | O_CLOEXEC);
 	end = time(NULL) + seconds;
@@ -258,7 +260,7 @@ int main(int argc, char **argv)
 				;
 			kills += WIFSIGNALED(status);
 			if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-				wrong("died of a signal", WTERMSIG(status));
+				report("died of a signal", WTERMSIG(status));
 		}
 		pid[i] = fork();
 		if (!pid[i])
@@ -277,11 +279,11 @@ int main(int argc, char **argv)
 	for (i = 0; i < 100 && refcount() != before; i++)
 		usleep(100000);
 	if (refcount() != before)
-		wrong("reference count of the module", refcount());
+		report("reference count of the module", refcount());
 	printf("# %ld kills, %ld steps, %ld windows, %ld forks\n", kills,
 	       shared->steps, shared->windows, shared->forks);
 	if (!kills || !shared->steps)
-		wrong("nothing was done", 0);
+		report("nothing was done", 0);
 	printf("%sok 1 stress\n", shared->errors ? "not " : "");
 	return shared->errors != 0;
 }

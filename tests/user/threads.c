@@ -8,17 +8,17 @@
 
 #include "fixture.h"
 
-#define PAGES		512
-#define NR_THREADS	4
-#define NR_WRITERS	2
-#define ROUNDS		400
+#define PAGES 512
+#define NR_THREADS 4
+#define NR_WRITERS 2
+#define ROUNDS 400
 
-VM_FIXTURE_SYSCALLS(threads, PAGES);
+VM_FIXTURE(threads, PAGES);
 
 static volatile bool stop;
 static long errors;
 
-static void wrong(const char *what, size_t where)
+static void report(const char *what, size_t where)
 {
 	if (__atomic_fetch_add(&errors, 1, __ATOMIC_RELAXED) < 5)
 		fprintf(stderr, "# wrong: %s (%#zx)\n", what, where);
@@ -70,9 +70,9 @@ static void *in_its_own_part(void *arg)
 	struct vm *vm = w->vm;
 	struct rng rng = { .state = w->nr };
 	const size_t pages = PAGES / NR_THREADS, first = w->nr * pages;
-	uint64_t mark[PAGES / NR_THREADS] = { };
-	bool there[PAGES / NR_THREADS] = { };
-	bool writable[PAGES / NR_THREADS] = { };
+	uint64_t mark[PAGES / NR_THREADS] = {};
+	bool there[PAGES / NR_THREADS] = {};
+	bool writable[PAGES / NR_THREADS] = {};
 	size_t i;
 
 	while (w->rounds < scaled(ROUNDS) * 10) {
@@ -87,7 +87,7 @@ static void *in_its_own_part(void *arg)
 		switch (rng_below(&rng, 5)) {
 		case 0:
 			if (vm_map_at(vm, first + page, nr, RW) != p)
-				wrong("mmap", errno);
+				report("mmap", errno);
 			for (i = page; i < page + nr; i++) {
 				there[i] = writable[i] = true;
 				mark[i] = 0;
@@ -95,34 +95,36 @@ static void *in_its_own_part(void *arg)
 			break;
 		case 1:
 			if (vm_munmap(vm, p, nr * PAGE))
-				wrong("munmap", errno);
+				report("munmap", errno);
 			for (i = page; i < page + nr; i++)
 				there[i] = writable[i] = false;
 			break;
 		case 2:
-			if (vm_mprotect(vm, p, PAGE, PROT_READ) != (there[page] ? 0 : -1))
-				wrong("mprotect", errno);
+			if (vm_mprotect(vm, p, PAGE, PROT_READ) !=
+			    (there[page] ? 0 : -1))
+				report("mprotect", errno);
 			writable[page] = false;
 			break;
 		case 3:
 			if (vm_mprotect(vm, p, nr * PAGE, RW) != (all ? 0 : -1))
-				wrong("mprotect", errno);
+				report("mprotect", errno);
 			for (i = page; i < page + nr && there[i]; i++)
 				writable[i] = true;
 			break;
 		default:
 			value = rng_next(&rng);
-			if (probe_write(p, value, NULL) != (writable[page] ? 0 : SIGSEGV))
-				wrong("write", (size_t)p);
+			if (probe_write(p, value, NULL) !=
+			    (writable[page] ? 0 : SIGSEGV))
+				report("write", (size_t)p);
 			else if (writable[page])
 				mark[page] = value;
 		}
 		page = rng_below(&rng, pages);
 		p = vm->base + (first + page) * PAGE;
 		if (probe_read(p, &value, NULL) != (there[page] ? 0 : SIGSEGV))
-			wrong("read", (size_t)p);
+			report("read", (size_t)p);
 		else if (there[page] && value != mark[page])
-			wrong("contents", (size_t)p);
+			report("contents", (size_t)p);
 		w->rounds++;
 	}
 	return NULL;
@@ -145,8 +147,8 @@ static void *where_it_is_put(void *arg)
 	struct worker *w = arg;
 	struct vm *vm = w->vm;
 	struct rng rng = { .state = w->nr };
-	char *own[16] = { };
-	size_t len[16] = { };
+	char *own[16] = {};
+	size_t len[16] = {};
 	size_t k;
 
 	while (w->rounds < scaled(ROUNDS) * 5) {
@@ -156,21 +158,21 @@ static void *where_it_is_put(void *arg)
 		if (own[i]) {
 			for (at = 0; at < len[i]; at += PAGE)
 				if (own[i][at] != (char)(w->nr + 1))
-					wrong("two in one place", at);
+					report("two in one place", at);
 			if (vm_munmap(vm, own[i], len[i]))
-				wrong("munmap", errno);
+				report("munmap", errno);
 			own[i] = NULL;
 		} else {
 			len[i] = (1 + rng_below(&rng, 4)) * PAGE;
 			own[i] = vm_mmap(vm, NULL, len[i], RW, ANON);
 			if (own[i] == MAP_FAILED) {
-				wrong("mmap", errno);
+				report("mmap", errno);
 				own[i] = NULL;
 				continue;
 			}
 			for (at = 0; at < len[i]; at += PAGE) {
 				if (own[i][at])
-					wrong("not zero", at);
+					report("not zero", at);
 				own[i][at] = w->nr + 1;
 			}
 		}
@@ -205,9 +207,9 @@ static void *reads_for_ever(void *arg)
 		char *p = w->vm->base + rng_below(&rng, 16) * PAGE;
 
 		if (probe_read(p, &value, &f))
-			wrong("signal while replaced", f.code);
+			report("signal while replaced", f.code);
 		else if (value && value != 0x600d)
-			wrong("neither old nor new", value);
+			report("neither old nor new", value);
 		w->rounds++;
 	}
 	return NULL;
@@ -227,8 +229,9 @@ TEST_F_TIMEOUT(threads, replaced_without_a_hole, SLOW)
 			  vm_map_at(&self->vm, first, pages, RW));
 		for (k = first; k < first + pages; k++)
 			*(volatile uint64_t *)(self->base + k * PAGE) = 0x600d;
-		ASSERT_EQ(0, vm_mprotect(&self->vm, self->base + PAGE * (i % 16),
-					 PAGE, i & 1 ? PROT_READ : RW));
+		ASSERT_EQ(0,
+			  vm_mprotect(&self->vm, self->base + PAGE * (i % 16),
+				      PAGE, i & 1 ? PROT_READ : RW));
 		ASSERT_EQ(0, vm_mprotect(&self->vm, self->base, 16 * PAGE, RW));
 	}
 	finish(_metadata, w, 2);
@@ -268,9 +271,10 @@ TEST_F_TIMEOUT(threads, no_write_after_mprotect, SLOW)
 			if (n % 10 == 9)
 				sched_yield();
 			for (k = 0; k < NR_WRITERS; k++)
-				if (__atomic_load_n(&word[k], __ATOMIC_SEQ_CST) !=
+				if (__atomic_load_n(&word[k],
+						    __ATOMIC_SEQ_CST) !=
 				    seen[k])
-					wrong("written after mprotect", k);
+					report("written after mprotect", k);
 		}
 		ASSERT_EQ(0, vm_mprotect(&self->vm, word, PAGE, RW));
 		sched_yield();
@@ -302,8 +306,9 @@ TEST_F_TIMEOUT(threads, no_write_after_munmap, SLOW)
 		sched_yield();
 		for (k = 0; k < pages; k++)
 			for (n = 0; n < NR_WRITERS; n++)
-				if (*(volatile uint64_t *)(p + k * PAGE + 8 * n))
-					wrong("a page of ours was written", k);
+				if (*(volatile uint64_t *)(p + k * PAGE +
+							   8 * n))
+					report("a page of ours was written", k);
 		ASSERT_EQ(0, vm_munmap(&self->vm, p, pages * PAGE));
 	}
 	finish(_metadata, w, NR_WRITERS);
@@ -375,13 +380,14 @@ static void *watches(void *arg)
 
 		first = __atomic_load_n(&flag, __ATOMIC_SEQ_CST);
 		page = (first - 1) % PAGES;
-		if (!first || probe_read(w->vm->base + page * PAGE, &value, NULL))
+		if (!first ||
+		    probe_read(w->vm->base + page * PAGE, &value, NULL))
 			continue;
 		last = __atomic_load_n(&flag, __ATOMIC_SEQ_CST);
 		/* Not replaced meanwhile. */
 		if (last && (last - 1) / PAGES == (first - 1) / PAGES &&
 		    value != first)
-			wrong("not the last store", value);
+			report("not the last store", value);
 		w->rounds++;
 	}
 	return NULL;
@@ -399,7 +405,8 @@ TEST_F_TIMEOUT(threads, a_store_is_seen, SLOW)
 
 		if (!page) {
 			__atomic_store_n(&flag, 0, __ATOMIC_SEQ_CST);
-			ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, PAGES, RW));
+			ASSERT_EQ(self->base,
+				  vm_map_at(&self->vm, 0, PAGES, RW));
 		}
 		*(volatile uint64_t *)(self->base + page * PAGE) = i + 1;
 		__atomic_store_n(&flag, i + 1, __ATOMIC_SEQ_CST);
@@ -424,15 +431,23 @@ static void *anything(void *arg)
 		switch (rng_below(&rng, 8)) {
 		case 0:
 			ret = vm_mmap(vm, p, nr * PAGE, rng_below(&rng, 4),
-				      ANON | MAP_FIXED) == MAP_FAILED ? -1 : 0;
+				      ANON | MAP_FIXED) == MAP_FAILED ?
+				      -1 :
+				      0;
 			break;
 		case 1:
-			ret = vm_mmap(vm, p, nr * PAGE, RW, ANON | MAP_FIXED |
-				      MAP_POPULATE) == MAP_FAILED ? -1 : 0;
+			ret = vm_mmap(vm, p, nr * PAGE, RW,
+				      ANON | MAP_FIXED | MAP_POPULATE) ==
+					      MAP_FAILED ?
+				      -1 :
+				      0;
 			break;
 		case 2:
-			ret = vm_mmap(vm, p, nr * PAGE, RW, ANON |
-				      MAP_FIXED_NOREPLACE) == MAP_FAILED ? -1 : 0;
+			ret = vm_mmap(vm, p, nr * PAGE, RW,
+				      ANON | MAP_FIXED_NOREPLACE) ==
+					      MAP_FAILED ?
+				      -1 :
+				      0;
 			if (ret && errno == EEXIST)
 				ret = 0;
 			break;
@@ -456,7 +471,7 @@ static void *anything(void *arg)
 			probe_write(p, 1, NULL);
 		}
 		if (ret)
-			wrong(strerror(errno), page);
+			report(strerror(errno), page);
 		w->rounds++;
 	}
 	return NULL;
@@ -492,7 +507,7 @@ static void *reads_into(void *arg)
 		ssize_t ret = read(fd, w->vm->base, 16 * PAGE);
 
 		if (ret < 0 && errno != EFAULT)
-			wrong("read", errno);
+			report("read", errno);
 		w->rounds++;
 	}
 	close(fd);

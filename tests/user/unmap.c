@@ -6,6 +6,13 @@
 
 VM_FIXTURE(unmap, PAGES);
 
+/* clang-format off */
+FIXTURE_VARIANT_ADD(unmap, libaltvm) {
+	.ops = &vm_lib,
+};
+
+/* clang-format on */
+
 /* Page @i holds the byte @i + 1. */
 static char *map_marked(struct vm *vm, size_t page, size_t pages)
 {
@@ -31,35 +38,38 @@ static void picture(struct vm *vm, size_t page, size_t pages, char *out)
 
 		if (!probe_read(p, &value, &f))
 			*out++ = (value & 0xff) == i + 1 ? 'm' :
-				 value ? '?' : '0';
+				 value			 ? '?' :
+							   '0';
 		else
 			*out++ = f.code == SEGV_MAPERR &&
-				 f.addr == (uintptr_t)p ? '.' : '!';
+						 f.addr == (uintptr_t)p ?
+					 '.' :
+					 '!';
 	}
 	*out = 0;
 }
 
-#define EXPECT_PICTURE(want) do {					\
-	char now[PAGES + 1];						\
-									\
-	picture(&self->vm, 8, 8, now);					\
-	EXPECT_STREQ(want, now);					\
-} while (0)
+#define EXPECT_PICTURE(want)                   \
+	do {                                   \
+		char now[PAGES + 1];           \
+		picture(&self->vm, 8, 8, now); \
+		EXPECT_STREQ(want, now);       \
+	} while (0)
 
 static const struct {
 	const char *name;
 	size_t page, pages;
 	const char *left;
 } cuts[] = {
-	{ "all",		8, 8, "........" },
-	{ "the head",		8, 3, "...mmmmm" },
-	{ "the tail",		13, 3, "mmmmm..." },
-	{ "the middle",		11, 2, "mmm..mmm" },
-	{ "one page",		12, 1, "mmmm.mmm" },
-	{ "the head and more",	4, 6, "..mmmmmm" },
-	{ "the tail and more",	14, 20, "mmmmmm.." },
-	{ "all and more",	0, PAGES, "........" },
-	{ "what is not there",	20, 4, "mmmmmmmm" },
+	{ "all", 8, 8, "........" },
+	{ "the head", 8, 3, "...mmmmm" },
+	{ "the tail", 13, 3, "mmmmm..." },
+	{ "the middle", 11, 2, "mmm..mmm" },
+	{ "one page", 12, 1, "mmmm.mmm" },
+	{ "the head and more", 4, 6, "..mmmmmm" },
+	{ "the tail and more", 14, 20, "mmmmmm.." },
+	{ "all and more", 0, PAGES, "........" },
+	{ "what is not there", 20, 4, "mmmmmmmm" },
 };
 
 TEST_F(unmap, cuts_an_area)
@@ -70,11 +80,12 @@ TEST_F(unmap, cuts_an_area)
 		char now[PAGES + 1];
 
 		ASSERT_NE(NULL, map_marked(&self->vm, 8, 8));
-		EXPECT_EQ(0, vm_munmap(&self->vm,
-				       self->base + cuts[i].page * PAGE,
-				       cuts[i].pages * PAGE));
+		EXPECT_EQ(0,
+			  vm_munmap(&self->vm, self->base + cuts[i].page * PAGE,
+				    cuts[i].pages * PAGE));
 		picture(&self->vm, 8, 8, now);
-		EXPECT_STREQ(cuts[i].left, now) {
+		EXPECT_STREQ(cuts[i].left, now)
+		{
 			TH_LOG("unmapped %s", cuts[i].name);
 		}
 		ASSERT_EQ(0, vm_munmap(&self->vm, self->base, PAGES * PAGE));
@@ -156,7 +167,7 @@ TEST_F(unmap, leaves_the_rest_usable)
 TEST_F(unmap, page_by_page_in_any_order)
 {
 	struct rng rng = { .state = 7 };
-	bool gone[PAGES] = { };
+	bool gone[PAGES] = {};
 	size_t i, k;
 
 	for (k = 0; k < 2; k++) {
@@ -171,7 +182,8 @@ TEST_F(unmap, page_by_page_in_any_order)
 		}
 		for (i = 0; i < PAGES; i++) {
 			ASSERT_EQ(gone[i] ? SIGSEGV : 0,
-				  probe_read(self->base + i * PAGE, NULL, NULL));
+				  probe_read(self->base + i * PAGE, NULL,
+					     NULL));
 			if (!gone[i])
 				ASSERT_EQ((char)(i + 1),
 					  self->base[i * PAGE + 77]);
@@ -198,7 +210,7 @@ TEST_F(unmap, merges_nothing_into_the_hole)
 	EXPECT_EQ(0, vm_areas(&self->vm));
 }
 
-#define BIG_PAGES	2048
+#define BIG_PAGES 2048
 
 VM_FIXTURE(unmap_big, BIG_PAGES);
 
@@ -246,8 +258,8 @@ TEST_F_TIMEOUT(unmap_big, many_rounds_do_not_pile_up, SLOW)
 		}
 		ASSERT_EQ(0, vm_munmap(&self->vm, self->base + 3 * PAGE,
 				       (BIG_PAGES - 6) * PAGE));
-		ASSERT_EQ(0, vm_munmap(&self->vm, self->base,
-				       BIG_PAGES * PAGE));
+		ASSERT_EQ(0,
+			  vm_munmap(&self->vm, self->base, BIG_PAGES * PAGE));
 	}
 }
 
@@ -263,8 +275,8 @@ TEST_F(altvm_unmap, refuses_what_is_outside_the_window)
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, end - PAGE, 2 * PAGE));
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, self->base - PAGE, PAGE));
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, self->base - PAGE, 2 * PAGE));
-	EXPECT_FAIL(EINVAL, vm_munmap(vm, self->base - PAGE,
-				      (PAGES + 2) * PAGE));
+	EXPECT_FAIL(EINVAL,
+		    vm_munmap(vm, self->base - PAGE, (PAGES + 2) * PAGE));
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, NULL, PAGE));
 	EXPECT_FAIL(EINVAL, vm_munmap(vm, stack_page(), PAGE));
 	EXPECT_PICTURE("mmmmmmmm");

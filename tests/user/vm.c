@@ -67,13 +67,13 @@ static int native_mincore(struct vm *vm, void *addr, size_t len,
 }
 
 const struct vm_ops vm_native = {
-	.name		= "native",
-	.open		= native_open,
-	.close		= native_close,
-	.mmap		= native_mmap,
-	.munmap		= native_munmap,
-	.mprotect	= native_mprotect,
-	.mincore	= native_mincore,
+	.name = "native",
+	.open = native_open,
+	.close = native_close,
+	.mmap = native_mmap,
+	.munmap = native_munmap,
+	.mprotect = native_mprotect,
+	.mincore = native_mincore,
 };
 
 static int lib_open(struct vm *vm, void *addr, size_t len, int prot)
@@ -118,13 +118,13 @@ static int lib_mincore(struct vm *vm, void *addr, size_t len,
 }
 
 const struct vm_ops vm_lib = {
-	.name		= "libaltvm",
-	.open		= lib_open,
-	.close		= lib_close,
-	.mmap		= lib_mmap,
-	.munmap		= lib_munmap,
-	.mprotect	= lib_mprotect,
-	.mincore	= lib_mincore,
+	.name = "libaltvm",
+	.open = lib_open,
+	.close = lib_close,
+	.mmap = lib_mmap,
+	.munmap = lib_munmap,
+	.mprotect = lib_mprotect,
+	.mincore = lib_mincore,
 };
 
 void *altvm_window_map(int fd, void *addr, size_t len, int prot)
@@ -164,13 +164,13 @@ static void *ioctl_mmap(struct vm *vm, void *addr, size_t len, int prot,
 			int flags, int fd, off_t off)
 {
 	struct altvm_mmap m = {
-		.size	= sizeof(m),
-		.addr	= (uintptr_t)addr,
-		.length	= len,
-		.prot	= prot,
-		.flags	= flags,
-		.fd	= fd,
-		.offset	= off,
+		.size = sizeof(m),
+		.addr = (uintptr_t)addr,
+		.length = len,
+		.prot = prot,
+		.flags = flags,
+		.fd = fd,
+		.offset = off,
 	};
 
 	if (ioctl(vm->fd, ALTVM_MMAP, &m))
@@ -181,9 +181,9 @@ static void *ioctl_mmap(struct vm *vm, void *addr, size_t len, int prot,
 static int ioctl_munmap(struct vm *vm, void *addr, size_t len)
 {
 	struct altvm_munmap m = {
-		.size	= sizeof(m),
-		.addr	= (uintptr_t)addr,
-		.length	= len,
+		.size = sizeof(m),
+		.addr = (uintptr_t)addr,
+		.length = len,
 	};
 
 	return ioctl(vm->fd, ALTVM_MUNMAP, &m);
@@ -192,10 +192,10 @@ static int ioctl_munmap(struct vm *vm, void *addr, size_t len)
 static int ioctl_mprotect(struct vm *vm, void *addr, size_t len, int prot)
 {
 	struct altvm_mprotect m = {
-		.size	= sizeof(m),
-		.prot	= prot,
-		.addr	= (uintptr_t)addr,
-		.length	= len,
+		.size = sizeof(m),
+		.prot = prot,
+		.addr = (uintptr_t)addr,
+		.length = len,
 	};
 
 	return ioctl(vm->fd, ALTVM_MPROTECT, &m);
@@ -205,23 +205,23 @@ static int ioctl_mincore(struct vm *vm, void *addr, size_t len,
 			 unsigned char *vec)
 {
 	struct altvm_mincore m = {
-		.size	= sizeof(m),
-		.addr	= (uintptr_t)addr,
-		.length	= len,
-		.vec	= (uintptr_t)vec,
+		.size = sizeof(m),
+		.addr = (uintptr_t)addr,
+		.length = len,
+		.vec = (uintptr_t)vec,
 	};
 
 	return ioctl(vm->fd, ALTVM_MINCORE, &m);
 }
 
 const struct vm_ops vm_ioctl = {
-	.name		= "altvm",
-	.open		= ioctl_open,
-	.close		= ioctl_close,
-	.mmap		= ioctl_mmap,
-	.munmap		= ioctl_munmap,
-	.mprotect	= ioctl_mprotect,
-	.mincore	= ioctl_mincore,
+	.name = "altvm",
+	.open = ioctl_open,
+	.close = ioctl_close,
+	.mmap = ioctl_mmap,
+	.munmap = ioctl_munmap,
+	.mprotect = ioctl_mprotect,
+	.mincore = ioctl_mincore,
 };
 
 int altvm_ioctl_mmap(int fd, void **addr, size_t len, int prot, int flags)

@@ -16,21 +16,21 @@
 
 #include <linux/altvm.h>
 
-#define PAGE		4096UL
-#define MiB		(1UL << 20)
-#define GiB		(1UL << 30)
-#define TiB		(1UL << 40)
+#define PAGE 4096UL
+#define MiB (1UL << 20)
+#define GiB (1UL << 30)
+#define TiB (1UL << 40)
 
-#define RW		(PROT_READ | PROT_WRITE)
-#define RX		(PROT_READ | PROT_EXEC)
-#define RWX		(PROT_READ | PROT_WRITE | PROT_EXEC)
-#define ANON		(MAP_PRIVATE | MAP_ANONYMOUS)
+#define RW (PROT_READ | PROT_WRITE)
+#define RX (PROT_READ | PROT_EXEC)
+#define RWX (PROT_READ | PROT_WRITE | PROT_EXEC)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
-#define DEVICE		"/dev/altvm"
+#define DEVICE "/dev/altvm"
 
 struct altvm;
 struct vm_ops;
@@ -111,6 +111,12 @@ static inline int vm_mincore(struct vm *vm, void *addr, size_t len,
 	return vm->ops->mincore(vm, addr, len, vec);
 }
 
+/* Where page @page of the zone is. */
+static inline char *vm_page(struct vm *vm, size_t page)
+{
+	return vm->base + page * PAGE;
+}
+
 /* MAP_FIXED at page @page of the zone. */
 static inline char *vm_map_at(struct vm *vm, size_t page, size_t pages,
 			      int prot)
@@ -155,7 +161,7 @@ struct fault {
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_EXEC };
 
-#define RET_INSN	0xc3
+#define RET_INSN 0xc3
 
 /*
  * Each returns the signal that the access raised, or 0, and if @f is not NULL

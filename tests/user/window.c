@@ -45,8 +45,8 @@ static bool is_furnished(struct vm *vm)
 				return false;
 	}
 	/* And new areas can be made. */
-	if (vm_map_at(vm, 40, 1, RW) == MAP_FAILED ||
-	    vm->base[40 * PAGE] || probe_write(vm->base + 40 * PAGE, 1, NULL))
+	if (vm_map_at(vm, 40, 1, RW) == MAP_FAILED || vm->base[40 * PAGE] ||
+	    probe_write(vm->base + 40 * PAGE, 1, NULL))
 		return false;
 	return !vm_munmap(vm, vm->base + 40 * PAGE, PAGE);
 }
@@ -88,15 +88,25 @@ TEST_F(window, sizes)
 	struct altvm_query q;
 	size_t i;
 	static const size_t sizes[] = {
-		1, PAGE, PAGE + 1, 2 * MiB, 2 * MiB + PAGE, 3 * MiB - PAGE,
-		GiB - PAGE, GiB, GiB + PAGE, TiB, 16 * TiB,
+		1,
+		PAGE,
+		PAGE + 1,
+		2 * MiB,
+		2 * MiB + PAGE,
+		3 * MiB - PAGE,
+		GiB - PAGE,
+		GiB,
+		GiB + PAGE,
+		TiB,
+		16 * TiB,
 	};
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct vm vm;
 		char *last;
 
-		ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, sizes[i])) {
+		ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, sizes[i]))
+		{
 			TH_LOG("size %#lx", sizes[i]);
 		}
 		ASSERT_EQ(0, altvm_ioctl_query(vm.fd, &q));
@@ -109,12 +119,13 @@ TEST_F(window, sizes)
 		/* What the window keeps for itself. */
 		EXPECT_FAIL(ENOMEM, vm_mmap(&vm, last + PAGE, PAGE, RW,
 					    ANON | MAP_FIXED));
-		EXPECT_FAIL(ENOMEM, vm_mmap(&vm, last, 2 * PAGE, RW,
-					    ANON | MAP_FIXED));
+		EXPECT_FAIL(ENOMEM,
+			    vm_mmap(&vm, last, 2 * PAGE, RW, ANON | MAP_FIXED));
 		if (q.window_usable < q.window_len) {
 			EXPECT_EQ(SIGSEGV, probe_read(last + PAGE, NULL, NULL));
-			EXPECT_EQ(SIGSEGV, probe_write(vm.base + q.window_len - 8,
-						       1, NULL));
+			EXPECT_EQ(SIGSEGV,
+				  probe_write(vm.base + q.window_len - 8, 1,
+					      NULL));
 		}
 		vm_close(&vm);
 	}
@@ -127,8 +138,8 @@ TEST_F(window, has_a_largest_size)
 	int fd = device();
 
 	ASSERT_EQ(0, altvm_ioctl_query(fd, &q));
-	EXPECT_EQ(MAP_FAILED, altvm_window_map(fd, NULL, q.window_max + PAGE,
-					       RW));
+	EXPECT_EQ(MAP_FAILED,
+		  altvm_window_map(fd, NULL, q.window_max + PAGE, RW));
 	base = altvm_window_map(fd, NULL, q.window_max, RW);
 	EXPECT_NE(MAP_FAILED, (void *)base);
 	if (base != MAP_FAILED)
@@ -149,7 +160,8 @@ TEST_F(window, bounds_the_protection_of_its_areas)
 			bool ok = !(prot & ~wprot);
 
 			p = vm_map_at(&vm, 8, 1, prot);
-			EXPECT_EQ(ok, p != MAP_FAILED) {
+			EXPECT_EQ(ok, p != MAP_FAILED)
+			{
 				TH_LOG("window %d, area %d: %s", wprot, prot,
 				       strerror(errno));
 			}
@@ -181,7 +193,8 @@ TEST_F(window, of_a_read_only_file)
 
 	ASSERT_LE(0, fd);
 	EXPECT_FAIL(EACCES, altvm_window_map(fd, NULL, PAGES * PAGE, RW));
-	EXPECT_FAIL(EINVAL, altvm_window_map(fd, NULL, PAGES * PAGE, PROT_READ));
+	EXPECT_FAIL(EINVAL,
+		    altvm_window_map(fd, NULL, PAGES * PAGE, PROT_READ));
 	close(fd);
 }
 
@@ -212,8 +225,8 @@ TEST_F(window, several_do_not_touch_each_other)
 	EXPECT_FAIL(EINVAL, vm_munmap(&vm[0], vm[1].base + 8 * PAGE, PAGE));
 	EXPECT_FAIL(ENOMEM, vm_mprotect(&vm[0], vm[1].base + 8 * PAGE, PAGE,
 					PROT_READ));
-	EXPECT_FAIL(ENOMEM, vm_mmap(&vm[0], vm[1].base, PAGE, RW,
-				    ANON | MAP_FIXED));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mmap(&vm[0], vm[1].base, PAGE, RW, ANON | MAP_FIXED));
 	for (i = 0; i < ARRAY_SIZE(vm); i += 2)
 		vm_close(&vm[i]);
 	for (i = 1; i < ARRAY_SIZE(vm); i += 2) {
@@ -232,7 +245,8 @@ TEST_F(window, comes_and_goes)
 	for (i = 0; i < 50; i++) {
 		ASSERT_EQ(0, furnish(&self->vm));
 		ASSERT_EQ(0, munmap(self->base, PAGES * PAGE));
-		EXPECT_EQ(SIGSEGV, probe_read(self->base + 8 * PAGE, NULL, NULL));
+		EXPECT_EQ(SIGSEGV,
+			  probe_read(self->base + 8 * PAGE, NULL, NULL));
 		EXPECT_FAIL(ENXIO, vm_munmap(&self->vm, self->base, PAGE));
 		EXPECT_FAIL(ENXIO, vm_mmap(&self->vm, NULL, PAGE, RW, ANON));
 		ASSERT_EQ(0, altvm_ioctl_query(self->fd, &q));
@@ -240,7 +254,8 @@ TEST_F(window, comes_and_goes)
 		ASSERT_EQ(self->base, altvm_window_map(self->fd, self->base,
 						       PAGES * PAGE, RWX));
 		EXPECT_EQ(0, vm_areas(&self->vm));
-		EXPECT_EQ(SIGSEGV, probe_read(self->base + 8 * PAGE, NULL, NULL));
+		EXPECT_EQ(SIGSEGV,
+			  probe_read(self->base + 8 * PAGE, NULL, NULL));
 	}
 }
 
@@ -283,8 +298,8 @@ TEST_F(window, cannot_be_cut)
 	EXPECT_EQ(-1, munmap(b + (PAGES - 1) * PAGE, PAGE));
 	EXPECT_EQ(-1, munmap(b + 9 * PAGE, PAGES * PAGE));
 	EXPECT_EQ(-1, munmap(b - PAGE, 10 * PAGE));
-	EXPECT_EQ(MAP_FAILED, mmap(b + 9 * PAGE, PAGE, RW, ANON | MAP_FIXED,
-				   -1, 0));
+	EXPECT_EQ(MAP_FAILED,
+		  mmap(b + 9 * PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0));
 	EXPECT_EQ(MAP_FAILED, mmap(b, PAGE, RW, ANON | MAP_FIXED, -1, 0));
 	EXPECT_TRUE(is_furnished(&self->vm));
 }
@@ -322,21 +337,21 @@ TEST_F(window, cannot_be_moved)
 	EXPECT_EQ(MAP_FAILED, mremap(b, len, len + PAGE, MREMAP_MAYMOVE));
 	EXPECT_EQ(MAP_FAILED, mremap(b, len, len - PAGE, 0));
 	EXPECT_EQ(MAP_FAILED, mremap(b, len, len - PAGE, MREMAP_MAYMOVE));
-	EXPECT_EQ(MAP_FAILED, mremap(b, len, len,
-				     MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	EXPECT_EQ(MAP_FAILED, mremap(b, PAGE, PAGE,
-				     MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	EXPECT_EQ(MAP_FAILED,
+		  mremap(b, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	EXPECT_EQ(MAP_FAILED,
+		  mremap(b, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to));
 	EXPECT_EQ(MAP_FAILED, mremap(b + 8 * PAGE, PAGE, PAGE,
 				     MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	EXPECT_EQ(MAP_FAILED, mremap(b, len, len,
-				     MREMAP_MAYMOVE | 4 /* DONTUNMAP */));
+	EXPECT_EQ(MAP_FAILED,
+		  mremap(b, len, len, MREMAP_MAYMOVE | 4 /* DONTUNMAP */));
 	/* A second view of a shared mapping. */
 	EXPECT_EQ(MAP_FAILED, mremap(b, 0, len, MREMAP_MAYMOVE));
 	EXPECT_EQ(MAP_FAILED, mremap(b + 8 * PAGE, 0, PAGE, MREMAP_MAYMOVE));
 	/* Another mapping moved into it. */
-	EXPECT_EQ(MAP_FAILED, mremap(to, PAGE, PAGE,
-				     MREMAP_MAYMOVE | MREMAP_FIXED,
-				     b + 8 * PAGE));
+	EXPECT_EQ(MAP_FAILED,
+		  mremap(to, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			 b + 8 * PAGE));
 	EXPECT_TRUE(is_furnished(&self->vm));
 }
 
@@ -347,15 +362,16 @@ TEST_F(window, can_be_replaced_as_a_whole)
 	int fd = device();
 
 	ASSERT_EQ(0, furnish(&self->vm));
-	ASSERT_EQ((void *)b, mmap(b, PAGES * PAGE, RW, ANON | MAP_FIXED, -1, 0));
+	ASSERT_EQ((void *)b,
+		  mmap(b, PAGES * PAGE, RW, ANON | MAP_FIXED, -1, 0));
 	EXPECT_EQ(0, b[8 * PAGE]);
 	EXPECT_FAIL(ENXIO, vm_munmap(&self->vm, b, PAGE));
 	ASSERT_EQ(0, munmap(b, PAGES * PAGE));
 	/* By another file's window. */
 	ASSERT_EQ(b, altvm_window_map(self->fd, b, PAGES * PAGE, RWX));
 	ASSERT_EQ(0, furnish(&self->vm));
-	ASSERT_EQ((void *)b, mmap(b, PAGES * PAGE, RWX, MAP_SHARED | MAP_FIXED,
-				  fd, 0));
+	ASSERT_EQ((void *)b,
+		  mmap(b, PAGES * PAGE, RWX, MAP_SHARED | MAP_FIXED, fd, 0));
 	EXPECT_FAIL(ENXIO, vm_munmap(&self->vm, b, PAGE));
 	EXPECT_EQ(SIGSEGV, probe_read(b + 8 * PAGE, NULL, NULL));
 	ASSERT_EQ(0, altvm_ioctl_query(fd, &q));
@@ -373,8 +389,8 @@ TEST_F(window, goes_with_a_larger_range)
 	ASSERT_NE(MAP_FAILED, (void *)b);
 	ASSERT_EQ(0, munmap(b + 4 * PAGE, PAGES * PAGE));
 	ASSERT_EQ(0, munmap(self->base, PAGES * PAGE));
-	self->vm.base = altvm_window_map(self->fd, b + 4 * PAGE, PAGES * PAGE,
-					 RWX);
+	self->vm.base =
+		altvm_window_map(self->fd, b + 4 * PAGE, PAGES * PAGE, RWX);
 	ASSERT_EQ(b + 4 * PAGE, self->vm.base);
 	ASSERT_EQ(0, furnish(&self->vm));
 	ASSERT_EQ(0, munmap(b, (PAGES + 8) * PAGE));
@@ -399,7 +415,8 @@ TEST_F(window, takes_no_advice)
 			continue;
 		madvise(b + 9 * PAGE, 2 * PAGE, advice);
 		madvise(b, len, advice);
-		ASSERT_TRUE(is_furnished(&self->vm)) {
+		ASSERT_TRUE(is_furnished(&self->vm))
+		{
 			TH_LOG("advice %d", advice);
 		}
 	}
@@ -458,9 +475,9 @@ static bool read_all(const char *path)
 
 TEST_F(window, proc_files_do_no_harm)
 {
-	static const char * const files[] = {
-		"maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm",
-		"limits", "stat",
+	static const char *const files[] = {
+		"maps",	  "smaps", "smaps_rollup", "numa_maps",
+		"status", "statm", "limits",	   "stat",
 	};
 	int fd, what;
 	size_t i;
@@ -469,7 +486,8 @@ TEST_F(window, proc_files_do_no_harm)
 	ASSERT_EQ(0, furnish(&self->vm));
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
-		EXPECT_TRUE(read_all(path)) {
+		EXPECT_TRUE(read_all(path))
+		{
 			TH_LOG("%s: %s", path, strerror(errno));
 		}
 	}
@@ -493,7 +511,7 @@ TEST_F(window, fdinfo_lists_the_areas)
 		size_t page, end;
 		const char *prot;
 	} want[] = {
-		{ 8, 10, "rw-p" }, { 10, 11, "r--p" }, { 11, 12, "rw-p" },
+		{ 8, 10, "rw-p" },  { 10, 11, "r--p" }, { 11, 12, "rw-p" },
 		{ 12, 13, "---p" }, { 13, 16, "rw-p" }, { 30, 32, "r-xp" },
 	};
 	unsigned long start, end;
@@ -521,11 +539,13 @@ TEST_F(window, fdinfo_lists_the_areas)
 
 static int send_fd(int socket, int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] = { };
+	char control[CMSG_SPACE(sizeof(int))] = {};
 	struct iovec iov = { .iov_base = "x", .iov_len = 1 };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
@@ -541,8 +561,10 @@ static int receive_fd(int socket)
 	char control[CMSG_SPACE(sizeof(int))], c;
 	struct iovec iov = { .iov_base = &c, .iov_len = 1 };
 	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
 	};
 	int fd;
 
@@ -647,7 +669,8 @@ static void *keep_calling(void *arg)
 		switch (rng_below(&rng, 4)) {
 		case 0:
 			if (vm_mmap(vm, p, 8 * PAGE, RW,
-				    ANON | MAP_FIXED | MAP_POPULATE) == MAP_FAILED)
+				    ANON | MAP_FIXED | MAP_POPULATE) ==
+			    MAP_FAILED)
 				lost += errno != ENXIO;
 			break;
 		case 1:
@@ -674,9 +697,10 @@ TEST_F_TIMEOUT(window, is_unmapped_under_its_users, SLOW)
 	int i;
 
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, pthread_create(&thread[i], NULL,
-					    i & 1 ? keep_touching : keep_calling,
-					    &self->vm));
+		ASSERT_EQ(0,
+			  pthread_create(&thread[i], NULL,
+					 i & 1 ? keep_touching : keep_calling,
+					 &self->vm));
 	for (i = 0; i < scaled(150); i++) {
 		t.tv_nsec = i % 5 * 1000000;
 		nanosleep(&t, NULL);
@@ -707,8 +731,9 @@ TEST_F_TIMEOUT(window, its_process_exits_under_its_users, SLOW)
 		ASSERT_LE(0, pid);
 		if (!pid) {
 			for (k = 0; k < 4; k++)
-				pthread_create(&thread, NULL, k & 1 ?
-					       keep_touching : keep_calling,
+				pthread_create(&thread, NULL,
+					       k & 1 ? keep_touching :
+						       keep_calling,
 					       &self->vm);
 			usleep(i * 500);
 			_exit(0);
