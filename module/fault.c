@@ -525,25 +525,27 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 /**
  * altvm_fault_populate() - fault a range in, as mm_populate() does
  * @space: entered
- * @start: page-aligned
+ * @start: page-aligned; moved to where the populating ended
  * @end: exclusive
  *
  * Writable areas get pages, others the zero page where they have none.
  *
  * Context: no lock held.
- * Return: 0; -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE;
- * -EINTR if killed.  What was populated before stays.
+ * Return: 0; -EAGAIN if somebody waits for the calls in this space to leave it;
+ * -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE; -EINTR if killed.
  */
-int altvm_fault_populate(struct altvm_space *space, unsigned long start,
+int altvm_fault_populate(struct altvm_space *space, unsigned long *start,
 			 unsigned long end)
 {
-	while (start < end) {
-		int ret = populate_some(space, &start, end);
+	while (*start < end) {
+		int ret = populate_some(space, start, end);
 
 		if (ret)
 			return ret;
 		if (fatal_signal_pending(current))
 			return -EINTR;
+		if (altvm_space_wanted(space))
+			return -EAGAIN;
 		cond_resched();
 	}
 	return 0;

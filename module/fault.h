@@ -7,7 +7,7 @@
 #include "space.h"
 
 struct page *altvm_fault_new_page(gfp_t gfp);
-int altvm_fault_populate(struct altvm_space *space, unsigned long start,
+int altvm_fault_populate(struct altvm_space *space, unsigned long *start,
 			 unsigned long end);
 
 #endif /* ALTVM_FAULT_H */

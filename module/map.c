@@ -37,7 +37,8 @@ static struct count count_range(struct altvm_space *space, unsigned long start,
 	struct count count = {};
 	struct altvm_area area;
 
-	altvm_for_each_area(space, &area, start, end) {
+	altvm_for_each_area(space, &area, start, end)
+	{
 		altvm_area_clip(&area, start, end);
 		count.total += altvm_area_pages(&area);
 		if (altvm_attr_is_data(area.attr))
@@ -57,7 +58,8 @@ static unsigned long strip_leaves(struct altvm_space *space,
 	unsigned long lo, hi, stripped = 0;
 	struct altvm_leaf *leaf;
 
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi)
+	{
 		mutex_lock(&leaf->lock);
 		/* Once dropped, another space may write to them. */
 		if (altvm_leaf_is_shared(leaf))
@@ -90,7 +92,8 @@ static void trim_leaves(struct altvm_space *space, unsigned long start,
 		floor = area.end;
 	if (altvm_tree_next(space, end, space->limit, &area))
 		ceiling = area.start;
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi)
+	{
 		if (READ_ONCE(leaf->nr) || ALIGN_DOWN(lo, PMD_SIZE) < floor ||
 		    ALIGN(hi, PMD_SIZE) > ceiling)
 			continue;
@@ -386,6 +389,22 @@ static int map_locked(struct altvm_space *space, struct map_request *req)
 	return ret;
 }
 
+/* As natively, what cannot be populated is left to faults. */
+static void map_populate(struct altvm_ctx *ctx, unsigned long start,
+			 unsigned long end)
+{
+	struct altvm_space *space;
+	int ret;
+
+	do {
+		space = altvm_space_enter(ctx);
+		if (IS_ERR(space))
+			return;
+		ret = altvm_fault_populate(space, &start, end);
+		altvm_space_leave(space);
+	} while (ret == -EAGAIN);
+}
+
 /**
  * altvm_map_mmap() - ALTVM_MMAP
  * @ctx: the file's
@@ -413,13 +432,12 @@ int altvm_map_mmap(struct altvm_ctx *ctx, struct altvm_mmap *cmd)
 	ret = map_locked(space, &req);
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);
-	if (!ret) {
-		cmd->out_addr = req.addr;
-		/* As natively, what cannot be populated is left to faults. */
-		if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
-			altvm_fault_populate(space, req.addr,
-					     req.addr + req.len);
-	}
 	altvm_space_leave(space);
-	return ret;
+	if (ret)
+		return ret;
+
+	cmd->out_addr = req.addr;
+	if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		map_populate(ctx, req.addr, req.addr + req.len);
+	return 0;
 }

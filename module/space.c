@@ -21,6 +21,9 @@
  * In ->close the PTEs are gone and the TLBs flushed, so that the store can let
  * go of its pages.
  *
+ * A fork keeps calls away in the same way, but for a while only, so that it copies
+ * what is the state at one moment.
+ *
  * Calls are kept apart from teardown by a counter and not by a rwsem: a call
  * that zaps enters the notifier's lockdep map with the space entered, teardown
  * enters the space within that map.  There is no deadlock in it, for altvm's
@@ -286,7 +289,8 @@ static void space_wrprotect(struct altvm_space *space)
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
 
-	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
+	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi)
+	{
 		mutex_lock(&leaf->lock);
 		if (leaf->ahead) {
 			altvm_pte_settle(space, leaf, lo, hi);
@@ -426,7 +430,7 @@ static struct altvm_space *space_try_enter(struct altvm_ctx *ctx)
 
 	/* A full barrier, as those of space_kill() and space_freeze(). */
 	atomic_inc_return(&space->users);
-	if (likely(!READ_ONCE(space->dead) && !READ_ONCE(space->frozen)))
+	if (likely(!altvm_space_wanted(space)))
 		return space;
 	ret = READ_ONCE(space->dead) ? -ENXIO : -EBUSY;
 	altvm_space_leave(space);
@@ -486,7 +490,7 @@ void altvm_space_leave(struct altvm_space *space)
 	/* Whoever frees it has seen @users at 0, and waits for RCU after that. */
 	rcu_read_lock();
 	if (atomic_dec_and_test(&space->users) &&
-	    unlikely(READ_ONCE(space->dead) || READ_ONCE(space->frozen)))
+	    unlikely(altvm_space_wanted(space)))
 		wake_up_all(&space->idle);
 	rcu_read_unlock();
 }

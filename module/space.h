@@ -146,4 +146,10 @@ static inline struct altvm_space *altvm_space_of(struct vm_area_struct *window)
 	return space && space->mm == window->vm_mm ? space : NULL;
 }
 
+/* Does a fork, or the window's end, wait for the calls in it?  @space: entered. */
+static inline bool altvm_space_wanted(const struct altvm_space *space)
+{
+	return READ_ONCE(space->dead) || READ_ONCE(space->frozen);
+}
+
 #endif /* ALTVM_SPACE_H */
