@@ -40,8 +40,7 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 	seq_printf(m, "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB\n",
 		   space->start, space->end, space->tgid,
 		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10));
-	altvm_for_each_area(space, &area, space->start, space->limit)
-	{
+	altvm_for_each_area(space, &area, space->start, space->limit) {
 		show_area(m, &area);
 		if (seq_has_overflowed(m))
 			break;

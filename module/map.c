@@ -37,8 +37,7 @@ static struct count count_range(struct altvm_space *space, unsigned long start,
 	struct count count = {};
 	struct altvm_area area;
 
-	altvm_for_each_area(space, &area, start, end)
-	{
+	altvm_for_each_area(space, &area, start, end) {
 		altvm_area_clip(&area, start, end);
 		count.total += altvm_area_pages(&area);
 		if (altvm_attr_is_data(area.attr))
@@ -58,8 +57,7 @@ static unsigned long strip_leaves(struct altvm_space *space,
 	unsigned long lo, hi, stripped = 0;
 	struct altvm_leaf *leaf;
 
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi)
-	{
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		/* Once dropped, another space may write to them. */
 		if (altvm_leaf_is_shared(leaf))
@@ -92,8 +90,7 @@ static void trim_leaves(struct altvm_space *space, unsigned long start,
 		floor = area.end;
 	if (altvm_tree_next(space, end, space->limit, &area))
 		ceiling = area.start;
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi)
-	{
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		if (READ_ONCE(leaf->nr) || ALIGN_DOWN(lo, PMD_SIZE) < floor ||
 		    ALIGN(hi, PMD_SIZE) > ceiling)
 			continue;

@@ -151,8 +151,7 @@ static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		sync_area(space, leaf, &area, change, flush);
 		return;
 	}
-	altvm_for_each_area(space, &area, start, end)
-	{
+	altvm_for_each_area(space, &area, start, end) {
 		altvm_area_clip(&area, start, end);
 		sync_area(space, leaf, &area, change, flush);
 	}
@@ -168,8 +167,7 @@ static void sync_range(struct altvm_space *space, const struct change *change)
 
 	/* A fault makes the leaf, locks it, then reads the tree. */
 	smp_mb();
-	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi)
-	{
+	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		sync_leaf(space, leaf, lo, hi, change, flush);
 		mutex_unlock(&leaf->lock);
@@ -188,8 +186,7 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 
 	/* A fault makes the leaf, locks it, then reads the tree. */
 	smp_mb();
-	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi)
-	{
+	altvm_for_each_leaf(space, leaf, change->start, change->end, lo, hi) {
 		/* Wait for faults that read the tree before. */
 		mutex_lock(&leaf->lock);
 		if (leaf->ahead) {

@@ -55,8 +55,7 @@ static long residency(struct altvm_space *space, unsigned long start,
 	end = min(end, area.end);
 	nr = (end - start) >> PAGE_SHIFT;
 	memset(vec, 0, nr);
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi)
-	{
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		leaf_residency(space, leaf, lo, hi,
 			       vec + ((lo - start) >> PAGE_SHIFT));

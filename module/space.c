@@ -289,8 +289,7 @@ static void space_wrprotect(struct altvm_space *space)
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
 
-	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi)
-	{
+	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
 		mutex_lock(&leaf->lock);
 		if (leaf->ahead) {
 			altvm_pte_settle(space, leaf, lo, hi);

@@ -296,8 +296,9 @@ bool altvm_tree_is_busy(struct altvm_space *space, unsigned long start,
 {
 	struct altvm_area area;
 
-	altvm_for_each_area(space, &area, start,
-			    end) if (area.attr & ALTVM_ATTR_BUSY) return true;
+	altvm_for_each_area(space, &area, start, end)
+		if (area.attr & ALTVM_ATTR_BUSY)
+			return true;
 	return false;
 }
 
@@ -361,8 +362,7 @@ void altvm_tree_validate(struct altvm_space *space)
 	/* Where there are many, now and then is enough. */
 	if (space->changes > 4096 && space->changes % 1024)
 		return;
-	altvm_for_each_area(space, &area, 0, ULONG_MAX)
-	{
+	altvm_for_each_area(space, &area, 0, ULONG_MAX) {
 		WARN_ON_ONCE(area.start < space->start ||
 			     area.end > space->limit);
 		WARN_ON_ONCE(!PAGE_ALIGNED(area.start | area.end));
