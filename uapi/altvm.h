@@ -14,7 +14,8 @@
  * an access to it raises SIGSEGV (SEGV_MAPERR) until ALTVM_MMAP has put an
  * area there.  The window's own protection bounds that of its areas.  An open
  * file has one window in each process (mm); open the device again for another.
- * An ioctl acts on the window that the calling process made with that file.
+ * An ioctl acts on the window that the calling process has with that file: the
+ * one it made, or its copy-on-write copy of its parent's.
  *
  * Rules for every command:
  *  - The argument points to a structure whose first member, @size, is the
