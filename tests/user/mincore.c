@@ -22,17 +22,22 @@ static void picture(const unsigned char *vec, size_t pages, char *out)
 	out[pages] = 0;
 }
 
-#define EXPECT_RESIDENT(want, page)                                          \
-	do {                                                                 \
-		unsigned char vec[PAGES];                                    \
-		char now[PAGES + 1];                                         \
-		size_t nr = strlen(want);                                    \
-		memset(vec, 0xee, sizeof(vec));                              \
-		EXPECT_EQ(0, vm_mincore(&self->vm, vm_page(&self->vm, page), \
-					PAGE * nr, vec));                    \
-		picture(vec, nr, now);                                       \
-		EXPECT_STREQ(want, now);                                     \
-	} while (0)
+/* The pages from @page on are as @want says. */
+static void expect_resident(struct __test_metadata *_metadata, struct vm *vm,
+			    const char *want, size_t page)
+{
+	const size_t nr = strlen(want);
+	unsigned char vec[PAGES];
+	char now[PAGES + 1];
+
+	memset(vec, 0xee, sizeof(vec));
+	EXPECT_EQ(0, vm_mincore(vm, vm_page(vm, page), nr * PAGE, vec));
+	picture(vec, nr, now);
+	EXPECT_STREQ(want, now);
+}
+
+#define EXPECT_RESIDENT(want, page) \
+	expect_resident(_metadata, &self->vm, want, page)
 
 TEST_F(mincore, tells_what_was_touched)
 {
