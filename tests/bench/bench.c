@@ -3,9 +3,10 @@
  * bench: what memory calls cost, altvm beside the kernel's own.
  *
  * Each row is run in each world in turn, several times over, so that a drift is
- * one for both.  A run of a row is some batches: set up, take the
- * time of row->ops operations, tear down.  The loop's own cost is measured
- * with an empty operation and subtracted.
+ * one for both.  A run has a process of its own, for altvm in a process makes
+ * the kernel's own calls there dearer: they have to tell its mmu_notifier.  It
+ * is made of batches: set up, take the time of row->ops operations, tear down.
+ * The loop's own cost is measured with an empty operation and subtracted.
  *
  * What a change to a tree of mappings costs depends on how full the tree's
  * nodes happen to be.  So each repetition has one more mapping in the tree than
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -84,9 +86,9 @@ struct worker {
 	struct result result;
 };
 
-static struct world worlds[WORLDS] = {
-	{ .ops = &native_world_ops },
-	{ .ops = &altvm_world_ops },
+static const struct world_ops *const worlds[WORLDS] = {
+	&native_world_ops,
+	&altvm_world_ops,
 };
 
 static unsigned int nr_worlds = WORLDS;
@@ -277,6 +279,9 @@ static void *work(void *arg)
 
 	pin(worker->cpu);
 	result->error = lane_open(lane, crew->decoys);
+	/* Warm up. */
+	if (!result->error && !(lane->row->flags & ROW_ONCE))
+		run_batch(lane, crew, &ignored, result);
 	pthread_barrier_wait(&crew->start);
 	while (!result->error) {
 		run_batch(lane, crew, &ticks, result);
@@ -340,6 +345,85 @@ static struct result run_crew(struct world *world, const struct row *row,
 	return result;
 }
 
+/* Keeps this process's memory in use on another CPU: its TLB must be told. */
+struct spinner {
+	pthread_t thread;
+	atomic_bool started, stop;
+};
+
+static void *spin(void *arg)
+{
+	struct spinner *spinner = arg;
+
+	pin(1);
+	spinner->started = true;
+	while (!spinner->stop)
+		__builtin_ia32_pause();
+	return NULL;
+}
+
+static void start_spinner(struct spinner *spinner)
+{
+	if (pthread_create(&spinner->thread, NULL, spin, spinner))
+		die("pthread_create failed");
+	while (!spinner->started)
+		sched_yield();
+}
+
+static void stop_spinner(struct spinner *spinner)
+{
+	spinner->stop = true;
+	pthread_join(spinner->thread, NULL);
+}
+
+static struct result run_world(const struct world_ops *ops,
+			       const struct row *row, const struct mode *mode,
+			       double overhead, unsigned int decoys)
+{
+	struct world world = { .ops = ops };
+	struct spinner spinner = { 0 };
+	struct result result;
+	int ret;
+
+	ret = ops->open(&world);
+	if (ret)
+		die("%s: %s", ops->name, strerror(-ret));
+	if (mode->spinner)
+		start_spinner(&spinner);
+	result = run_crew(&world, row, mode, overhead, decoys);
+	if (mode->spinner)
+		stop_spinner(&spinner);
+	return result;
+}
+
+/* The same, in a process of its own. */
+static struct result run_apart(const struct world_ops *ops,
+			       const struct row *row, const struct mode *mode,
+			       double overhead, unsigned int decoys)
+{
+	struct result result;
+	int status, ends[2];
+	pid_t child;
+
+	if (pipe(ends))
+		die("pipe: %s", strerror(errno));
+	child = fork();
+	if (child < 0)
+		die("fork: %s", strerror(errno));
+	if (!child) {
+		result = run_world(ops, row, mode, overhead, decoys);
+		status = write(ends[1], &result, sizeof(result));
+		_exit(status != sizeof(result));
+	}
+	close(ends[1]);
+	if (read(ends[0], &result, sizeof(result)) != sizeof(result))
+		die("%s: no result from %s", row->name, ops->name);
+	close(ends[0]);
+	if (waitpid(child, &status, 0) < 0 || status)
+		die("%s: status %#x from %s", row->name, status, ops->name);
+	return result;
+}
+
 /* Output */
 
 static void print_machine(void)
@@ -354,7 +438,7 @@ static void print_machine(void)
 	       sysconf(_SC_PHYS_PAGES));
 }
 
-static void print_results(const struct row *row, const struct world *world,
+static void print_results(const struct row *row, const struct world_ops *ops,
 			  const struct mode *mode, const struct result *results,
 			  unsigned int reps)
 {
@@ -362,8 +446,7 @@ static void print_results(const struct row *row, const struct world *world,
 
 	printf("{\"bench\":\"%s\",\"row\":\"%s\",\"unit\":\"%s\",", mode->name,
 	       row->name, row->unit);
-	printf("\"world\":\"%s\",\"threads\":%u,", world->ops->name,
-	       mode->threads);
+	printf("\"world\":\"%s\",\"threads\":%u,", ops->name, mode->threads);
 	printf("\"ops\":%u,\"units\":%u,\"done\":%lu,", row->ops, row->units,
 	       last->done);
 	if (last->error)
@@ -383,39 +466,19 @@ static void run_row(const struct row *row, const struct mode *mode)
 
 	if (row->flags & ROW_ONCE && (mode->threads > 1 || mode->spinner))
 		return;
-	/* Warm up. */
-	for (unsigned int w = 0; w < n && !(row->flags & ROW_ONCE); w++)
-		run_crew(&worlds[w], row, mode, overhead, 0);
 	for (unsigned int rep = 0; rep < reps; rep++)
 		for (unsigned int w = 0; w < n; w++)
 			results[w][rep] =
-				run_crew(&worlds[w], row, mode, overhead, rep);
+				run_apart(worlds[w], row, mode, overhead, rep);
 	for (unsigned int w = 0; w < n; w++)
-		print_results(row, &worlds[w], mode, results[w], reps);
-}
-
-/* Keeps this process's memory in use on another CPU: its TLB must be told. */
-static void *spin(void *stop)
-{
-	pin(1);
-	while (!atomic_load((atomic_bool *)stop))
-		__builtin_ia32_pause();
-	return NULL;
+		print_results(row, worlds[w], mode, results[w], reps);
 }
 
 static void run_mode(const struct mode *mode, const regex_t *filter)
 {
-	atomic_bool stop = false;
-	pthread_t spinner;
-
-	if (mode->spinner && pthread_create(&spinner, NULL, spin, &stop))
-		die("pthread_create failed");
 	for (size_t i = 0; i < nr_rows; i++)
 		if (!regexec(filter, rows[i].name, 0, NULL, 0))
 			run_row(&rows[i], mode);
-	stop = true;
-	if (mode->spinner)
-		pthread_join(spinner, NULL);
 }
 
 /* Addresses at random would make page tables, and so the numbers, random. */
@@ -427,17 +490,6 @@ static void fix_addresses(char **argv)
 		return;
 	if (personality(old | ADDR_NO_RANDOMIZE) != -1)
 		execv("/proc/self/exe", argv);
-}
-
-/* Backwards: altvm's window must not take the place that native has found. */
-static void open_worlds(void)
-{
-	for (unsigned int w = nr_worlds; w-- > 0;) {
-		int ret = worlds[w].ops->open(&worlds[w]);
-
-		if (ret)
-			die("%s: %s", worlds[w].ops->name, strerror(-ret));
-	}
 }
 
 static const char usage[] =
@@ -455,7 +507,7 @@ int main(int argc, char **argv)
 		{ "rows", required_argument, NULL, 'r' },
 		{}
 	};
-	struct mode icount = { "icount", clock_tsc, 1, false, SHAPES, 4e6 };
+	struct mode icount = { "icount", clock_tsc, 1, false, SHAPES, 16e6 };
 	struct mode wall[] = {
 		{ "wall", clock_ns, 1, false, SHAPES, 10e6 },
 		{ "wall", clock_ns, 2, false, SHAPES, 10e6 },
@@ -491,11 +543,13 @@ int main(int argc, char **argv)
 	}
 	if (regcomp(&filter, pattern, REG_EXTENDED | REG_NOSUB))
 		die("bad pattern: %s", pattern);
-	if (quick)
-		icount.reps = wall[0].reps = wall[1].reps = 3;
+	if (quick) {
+		icount.ticks /= 4;
+		wall[0].reps = 3;
+		wall[1].reps = 3;
+	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	print_machine();
-	open_worlds();
 	if (do_icount) {
 		run_mode(&icount, &filter);
 		return 0;
