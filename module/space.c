@@ -255,7 +255,7 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
 	space = space_alloc(ctx, window, NULL);
 	if (!space)
 		return -ENOMEM;
-	ret = space_attach(space);
+	ret = altvm_tree_guard(space) ?: space_attach(space);
 	if (ret) {
 		space_free(space);
 		return ret;

@@ -139,8 +139,10 @@ static void leaf_empty(struct altvm_leaf *leaf)
 {
 	if (leaf->share)
 		share_put(leaf->share, leaf->pages);
-	else if (leaf->pages)
+	else if (leaf->nr)
 		table_free(leaf->pages);
+	else
+		free_page((unsigned long)leaf->pages);
 	leaf->share = NULL;
 	leaf->pages = NULL;
 	leaf->nr = 0;

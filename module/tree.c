@@ -38,6 +38,28 @@ void altvm_tree_init(struct altvm_space *space)
 }
 
 /**
+ * altvm_tree_guard() - see that the tree never becomes empty
+ * @space: being made, not a copy
+ *
+ * mas_find() and mas_prev() under RCU alone dereference NULL if the tree becomes
+ * empty meanwhile: mas_rewalk_if_dead() in lib/maple_tree.c takes it for granted
+ * that there is a node.  So one entry stays for ever, just beyond the window.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_tree_guard(struct altvm_space *space)
+{
+	MA_STATE(mas, &space->tree, space->end, space->end);
+	int ret;
+
+	mutex_lock(&space->lock);
+	ret = mas_store_gfp(&mas, xa_mk_value(ALTVM_ATTR_BUSY),
+			    GFP_KERNEL_ACCOUNT);
+	mutex_unlock(&space->lock);
+	return ret;
+}
+
+/**
  * altvm_tree_destroy() - free the tree
  * @space: nobody is in it
  */
@@ -362,7 +384,7 @@ void altvm_tree_validate(struct altvm_space *space)
 	/* Where there are many, now and then is enough. */
 	if (space->changes > 4096 && space->changes % 1024)
 		return;
-	altvm_for_each_area(space, &area, 0, ULONG_MAX) {
+	altvm_for_each_area(space, &area, 0, space->end) {
 		WARN_ON_ONCE(area.start < space->start ||
 			     area.end > space->limit);
 		WARN_ON_ONCE(!PAGE_ALIGNED(area.start | area.end));

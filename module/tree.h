@@ -39,6 +39,7 @@ struct altvm_area {
 	     altvm_tree_next(space, __at, to, area); __at = (area)->end)
 
 void altvm_tree_init(struct altvm_space *space);
+int altvm_tree_guard(struct altvm_space *space);
 void altvm_tree_destroy(struct altvm_space *space);
 int altvm_tree_clone(struct altvm_space *to, struct altvm_space *from);
 
