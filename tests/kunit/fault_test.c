@@ -6,7 +6,6 @@
  *
  * The kernel's own accesses get EFAULT where a program's would get a signal.
  */
-#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
@@ -256,33 +255,43 @@ static bool pte_agrees(pte_t pte, bool mapped, unsigned long attr,
 	       !!pte_write(pte) == !!(attr & VM_WRITE);
 }
 
-/* No PTE, or one as the tree and the store say; and each page's references. */
-static void expect_agree(const struct altvm_fixture_window *win,
+/* Does a page have the references of the store and its PTE, if it has a PTE? */
+static bool refs_agree(pte_t pte, bool mapped, const struct page *page)
+{
+	if (!page || altvm_page_is_zero(page))
+		return true;
+	return mapped && page_count(page) == (pte_none(pte) ? 1 : 2);
+}
+
+/*
+ * No PTE, or one as the tree and the store say; and each page's references.
+ * Does not end the test, for there may be threads.  Return: did all agree?
+ */
+static bool expect_agree(const struct altvm_fixture_window *win,
 			 unsigned int from, unsigned int nr)
 {
-	struct kunit *test = win->test;
-	pte_t *pte = kunit_kmalloc_array(test, nr, sizeof(*pte), GFP_KERNEL);
+	pte_t *pte = kmalloc_array(nr, sizeof(*pte), GFP_KERNEL | __GFP_NOFAIL);
+	bool agree = true;
 
-	KUNIT_ASSERT_NOT_NULL(test, pte);
 	read_ptes(win, from, nr, pte);
-	for (unsigned int i = 0; i < nr; i++) {
+	for (unsigned int i = 0; agree && i < nr; i++) {
+		unsigned long addr = addr_of(win, from + i), attr;
 		struct page *page = stored(win, from + i);
-		unsigned long attr;
-		bool mapped;
+		bool mapped = altvm_tree_load(win->space, addr, &attr);
 
-		mapped = altvm_tree_load(win->space, addr_of(win, from + i),
-					 &attr);
-		KUNIT_ASSERT_TRUE_MSG(test,
-				      pte_agrees(pte[i], mapped, attr, page),
-				      "page %u: pte %lx, area %lx", from + i,
-				      pte_val(pte[i]), mapped ? attr : 0);
-		if (!page || altvm_page_is_zero(page))
-			continue;
-		KUNIT_ASSERT_TRUE(test, mapped);
-		KUNIT_ASSERT_EQ_MSG(test, pte_none(pte[i]) ? 1 : 2,
-				    page_count(page), "page %u", from + i);
+		agree = pte_agrees(pte[i], mapped, attr, page) &&
+			refs_agree(pte[i], mapped, page);
+		if (!agree)
+			KUNIT_FAIL(win->test,
+				   "page %u: pte %lx, area %lx, references %d",
+				   from + i, pte_val(pte[i]),
+				   mapped ? attr : ULONG_MAX,
+				   page && !altvm_page_is_zero(page) ?
+					   page_count(page) :
+					   0);
 	}
-	kunit_kfree(test, pte);
+	kfree(pte);
+	return agree;
 }
 
 /* The answer goes to page 0, an area of its own, and from there to @vec. */
@@ -954,8 +963,9 @@ static void fault_random(struct kunit *test)
 	random_unmap(model, 0, NR_RANDOM);
 	for (int step = 0; step < RANDOM_STEPS; step++) {
 		random_step(model);
-		if (step % 4 == 0)
-			expect_agree(&model->win, FIRST_RANDOM, NR_RANDOM);
+		if (step % 4 == 0 &&
+		    !expect_agree(&model->win, FIRST_RANDOM, NR_RANDOM))
+			break;
 		cond_resched();
 	}
 	for (unsigned int page = 0; page < NR_RANDOM; page++) {
@@ -972,22 +982,28 @@ static void fault_random(struct kunit *test)
 #define NR_RACE 24
 #define FIRST_RACE (EDGE - NR_RACE / 2)
 #define NR_THREADS 3
+
+/* How long a race is; longer where the threads have not come to much. */
 #define RACE_TIME (2 * HZ)
+#define RACE_MAX (30 * HZ)
+#define RACE_USED 500
 
 /**
  * struct race - one owner, the test, and threads that use the window with him
  * @win: the window
+ * @start: when it began, in jiffies
  * @stop: the threads shall end
  * @low: the oldest value that can still be in a page
  * @high: the newest
  * @stage: race_protect(): even while nothing changes, odd meanwhile
- * @round: race_fault(): which one to begin
- * @ready: how many threads have ended their round
+ * @round: where threads go in rounds, which one they are in
+ * @ready: how many threads have ended it
  * @used: how many accesses have succeeded
  * @wrong: how many did what they must not
  */
 struct race {
 	struct altvm_fixture_window win;
+	unsigned long start;
 	bool stop;
 	u64 low, high;
 	unsigned int stage, round;
@@ -1000,7 +1016,7 @@ struct race {
  * @race: which one
  * @run: what it does
  * @nr: which thread it is
- * @round: of race_fault(): the last that it has run
+ * @round: the last that it has begun
  * @rnd: what to do next
  */
 struct racer {
@@ -1029,6 +1045,7 @@ static void race_start(struct kunit *test, struct race *race,
 		       struct racer *racers,
 		       void (*run)(struct racer *racer, unsigned int step))
 {
+	race->start = jiffies;
 	for (unsigned int i = 0; i < NR_THREADS; i++) {
 		racers[i].race = race;
 		racers[i].run = run;
@@ -1049,22 +1066,67 @@ static void race_stop(struct race *race, struct racer *racers)
 	expect_agree(&race->win, FIRST_RACE - 2, NR_RACE + 4);
 }
 
+static bool race_goes_on(const struct race *race)
+{
+	return time_before(jiffies, race->start + RACE_TIME) ||
+	       (atomic_read(&race->used) < RACE_USED &&
+		time_before(jiffies, race->start + RACE_MAX));
+}
+
 /* Let the others do something, if they can. */
 static void race_pause(struct race *race)
 {
 	int used = atomic_read(&race->used);
 
-	for (int i = 0; i < 200 && atomic_read(&race->used) - used < 8; i++) {
+	for (int i = 0; i < 200 && atomic_read(&race->used) - used < 20; i++) {
 		cpu_relax();
 		cond_resched();
 	}
+}
+
+/* In a thread: is there a new round?  race_round_end() must follow. */
+static bool race_round_begin(struct racer *racer)
+{
+	/* Pairs with race_round(). */
+	unsigned int round = smp_load_acquire(&racer->race->round);
+
+	if (racer->round == round)
+		return false;
+	racer->round = round;
+	return true;
+}
+
+static void race_round_end(struct racer *racer)
+{
+	/* What was done in the round comes first: pairs with race_round(). */
+	smp_mb__before_atomic();
+	atomic_inc(&racer->race->ready);
+}
+
+/* Let all threads run a round.  Return: have they come to its end? */
+static bool race_round(struct race *race)
+{
+	/* Go: pairs with race_round_begin(). */
+	smp_store_release(&race->round, race->round + 1);
+	while (atomic_read(&race->ready) < NR_THREADS) {
+		if (time_after(jiffies, race->start + 2 * RACE_MAX)) {
+			KUNIT_FAIL(race->win.test, "round %u has no end",
+				   race->round);
+			return false;
+		}
+		cond_resched();
+	}
+	/* Pairs with race_round_end(). */
+	smp_mb();
+	atomic_set(&race->ready, 0);
+	return true;
 }
 
 /* A page that has been unmapped must not be seen any more. */
 static void unmap_reader(struct racer *racer, unsigned int step)
 {
 	struct race *race = racer->race;
-	unsigned int page = FIRST_RACE + (step + racer->nr) % NR_RACE;
+	unsigned int page = FIRST_RACE + (step + 7 * racer->nr) % NR_RACE;
 	/* Pairs with race_unmap(). */
 	u64 low = smp_load_acquire(&race->low), value;
 
@@ -1078,13 +1140,12 @@ static void unmap_reader(struct racer *racer, unsigned int step)
 /* Each generation of areas is read while it comes, is, and goes. */
 static void race_unmap(struct kunit *test)
 {
-	unsigned long end = jiffies + RACE_TIME;
 	struct racer racers[NR_THREADS] = {};
 	struct race race = { .low = 1 };
 
 	altvm_fixture_open(test, &race.win, param_size(test));
 	race_start(test, &race, racers, unmap_reader);
-	for (u64 value = 1; time_before(jiffies, end); value++) {
+	for (u64 value = 1; race_goes_on(&race); value++) {
 		WRITE_ONCE(race.high, value);
 		/* Every other time over the one before. */
 		KUNIT_EXPECT_EQ(test, 0,
@@ -1101,6 +1162,8 @@ static void race_unmap(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, unmap(&race.win, FIRST_RACE, NR_RACE));
 		/* So is this: pairs with unmap_reader(). */
 		smp_store_release(&race.low, value + 1);
+		if (!expect_agree(&race.win, FIRST_RACE, NR_RACE))
+			break;
 	}
 	race_stop(&race, racers);
 	altvm_fixture_close(&race.win);
@@ -1112,7 +1175,8 @@ static const u32 race_prots[] = { RW, R, RW, PROT_NONE, R, PROT_NONE };
 static void protect_user(struct racer *racer, unsigned int step)
 {
 	struct race *race = racer->race;
-	unsigned int page = FIRST_RACE + (step + 7 * racer->nr) % NR_RACE;
+	/* Few, at the edge, so that they meet in the TLB what was before. */
+	unsigned int page = EDGE - 2 + step % 4;
 	/* Pairs with race_protect(). */
 	unsigned int stage = smp_load_acquire(&race->stage);
 	u32 prot = race_prots[stage / 2 % ARRAY_SIZE(race_prots)];
@@ -1159,7 +1223,6 @@ static void expect_frozen(struct race *race)
 /* Steady rights are kept to, by all threads, as soon as mprotect returns. */
 static void race_protect_some(struct kunit *test, unsigned int nr)
 {
-	unsigned long end = jiffies + RACE_TIME;
 	struct racer racers[NR_THREADS] = {};
 	struct race race = {};
 
@@ -1167,7 +1230,7 @@ static void race_protect_some(struct kunit *test, unsigned int nr)
 	KUNIT_EXPECT_EQ(test, 0, map(&race.win, FIRST_RACE, NR_RACE, RW, 0));
 	put_all(&race.win, FIRST_RACE, NR_RACE, 0);
 	race_start(test, &race, racers, protect_user);
-	for (unsigned int stage = 1; time_before(jiffies, end); stage++) {
+	for (unsigned int stage = 1; race_goes_on(&race); stage++) {
 		u32 prot = race_prots[stage % ARRAY_SIZE(race_prots)];
 
 		WRITE_ONCE(race.stage, 2 * stage - 1);
@@ -1204,54 +1267,47 @@ static void race_protect_few(struct kunit *test)
 	race_protect_some(test, 4);
 }
 
-/* All threads at once, in each round: a word of their own in each page. */
+/* In each round, a word of the thread's own in each page. */
 static void fault_all(struct racer *racer, unsigned int step)
 {
 	struct race *race = racer->race;
-	/* Pairs with race_fault(). */
-	unsigned int round = smp_load_acquire(&race->round);
 	u64 value;
 
-	if (racer->round == round)
+	if (!race_round_begin(racer))
 		return;
-	racer->round = round;
 	for (unsigned int page = FIRST_RACE; page < FIRST_RACE + NR_RACE;
 	     page++) {
 		/* Some find the zero page there, some nothing. */
 		if ((page + racer->nr) % 3 == 0 &&
 		    get_word(&race->win, page, racer->nr, &value))
 			atomic_inc(&race->wrong);
-		if (put_word(&race->win, page, racer->nr, round))
+		if (put_word(&race->win, page, racer->nr, racer->round))
 			atomic_inc(&race->wrong);
 		atomic_inc(&race->used);
 	}
-	atomic_inc(&race->ready);
+	race_round_end(racer);
 }
 
 /* Faults on one page make one page: no thread's word is lost. */
 static void race_fault(struct kunit *test)
 {
-	unsigned long end = jiffies + RACE_TIME;
 	struct racer racers[NR_THREADS] = {};
 	struct race race = {};
 
 	altvm_fixture_open(test, &race.win, SMALL);
 	race_start(test, &race, racers, fault_all);
-	for (unsigned int round = 1; time_before(jiffies, end); round++) {
+	while (race_goes_on(&race)) {
 		unsigned int lost = 0;
 		u64 value;
 
 		KUNIT_EXPECT_EQ(test, 0,
 				map(&race.win, FIRST_RACE, NR_RACE, RW, 0));
-		/* Go: pairs with fault_all(). */
-		smp_store_release(&race.round, round);
-		while (atomic_read(&race.ready) < NR_THREADS)
-			cond_resched();
-		atomic_set(&race.ready, 0);
+		if (!race_round(&race))
+			break;
 		for (unsigned int i = 0; i < NR_RACE * NR_THREADS; i++)
 			lost += get_word(&race.win, FIRST_RACE + i / NR_THREADS,
 					 i % NR_THREADS, &value) ||
-				value != round;
+				value != race.round;
 		KUNIT_EXPECT_EQ(test, 0U, lost);
 	}
 	race_stop(&race, racers);
@@ -1259,7 +1315,7 @@ static void race_fault(struct kunit *test)
 }
 
 /* Anything, anywhere; what comes of it cannot be told. */
-static void call_any(struct racer *racer, unsigned int step)
+static void call_any(struct racer *racer)
 {
 	static const u32 prots[] = { RW, RW, R, PROT_NONE };
 	struct altvm_fixture_window *win = &racer->race->win;
@@ -1271,27 +1327,37 @@ static void call_any(struct racer *racer, unsigned int step)
 	from += FIRST_RACE;
 	to += FIRST_RACE;
 	switch (altvm_fixture_below(&racer->rnd, 10)) {
-	case 0:
+	case 0 ... 1:
 		unmap(win, from, to - from);
 		break;
-	case 1:
+	case 2:
 		map(win, from, to - from, prot, 0);
 		break;
-	case 2:
+	case 3:
 		map(win, from, to - from, prot, MAP_POPULATE);
 		break;
-	case 3 ... 4:
+	case 4 ... 5:
 		protect(win, from, to - from, prot);
 		break;
 	default:
 		for (; from < to; from++) {
-			atomic_add(!put(win, from, step), &racer->race->used);
 			get(win, from, &value);
+			if (!put(win, from, value))
+				atomic_inc(&racer->race->used);
 		}
 	}
 }
 
-/* Calls and faults on the same pages, in all threads: in the end all agrees. */
+static void call_some(struct racer *racer, unsigned int step)
+{
+	if (!race_round_begin(racer))
+		return;
+	for (int i = 0; i < 10; i++)
+		call_any(racer);
+	race_round_end(racer);
+}
+
+/* Calls and faults on the same pages, in all threads: after them all agrees. */
 static void race_calls(struct kunit *test)
 {
 	struct racer racers[NR_THREADS] = {};
@@ -1300,12 +1366,17 @@ static void race_calls(struct kunit *test)
 	altvm_fixture_open(test, &race.win, param_size(test));
 	for (unsigned int i = 0; i < NR_THREADS; i++)
 		altvm_fixture_seed(test, &racers[i].rnd);
-	race_start(test, &race, racers, call_any);
-	schedule_timeout_uninterruptible(RACE_TIME);
+	race_start(test, &race, racers, call_some);
+	while (race_goes_on(&race) && race_round(&race)) {
+		if (!expect_agree(&race.win, FIRST_RACE, NR_RACE))
+			break;
+		mutex_lock(&race.win.space->lock);
+		altvm_tree_validate(race.win.space);
+		mutex_unlock(&race.win.space->lock);
+		/* So that there is something to do. */
+		map(&race.win, FIRST_RACE, NR_RACE / 2, RW, MAP_POPULATE);
+	}
 	race_stop(&race, racers);
-	mutex_lock(&race.win.space->lock);
-	altvm_tree_validate(race.win.space);
-	mutex_unlock(&race.win.space->lock);
 	/* Nothing has been left busy. */
 	KUNIT_EXPECT_EQ(test, 0, unmap(&race.win, 0, SMALL >> PAGE_SHIFT));
 	KUNIT_EXPECT_EQ(test, 0UL, race.win.space->nr_total);
