@@ -10,6 +10,7 @@
  * Needs a kernel with CONFIG_FAULT_INJECTION.
  */
 #include <sys/mount.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 
 #include "fixture.h"
@@ -72,6 +73,12 @@ static bool injection_ready(void)
 	put(DEBUG "fail_page_alloc/min-order", "0");
 	put(DEBUG "fail_page_alloc/verbose", "0");
 	put(DEBUG "fail_usercopy/verbose", "0");
+	/*
+	 * The C library registers an area that the kernel reads after each
+	 * preemption; a process for which that fails is killed.
+	 */
+	syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset,
+		sizeof(struct rseq), RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
 	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	return fail_nth_fd >= 0;
 }
@@ -244,6 +251,25 @@ static bool may_say(int err)
 
 static const char all_marked[] = "mmmmmmmmmmmmmmmmmmmmmmmm";
 
+/*
+ * mprotect() changes one area after the other, as the kernel's does: those before
+ * the one that failed stay changed.
+ */
+static void expect_undone(struct __test_metadata *_metadata,
+			  const struct operation *op, const char *before,
+			  const char *now)
+{
+	size_t i = 0;
+
+	while (!strncmp(op->name, "mprotect", 8) && now[i] &&
+	       now[i] == op->after[i])
+		i++;
+	EXPECT_STREQ(before + i, now + i)
+	{
+		TH_LOG("%s: failed, but not as before", op->name);
+	}
+}
+
 /* True while there was something to fail. */
 static bool try_nth(struct __test_metadata *_metadata, struct vm *vm,
 		    const struct operation *op, long n)
@@ -266,11 +292,7 @@ static bool try_nth(struct __test_metadata *_metadata, struct vm *vm,
 		/* A result that cannot be written comes too late for that. */
 		if (err == EFAULT && !strcmp(op->after, now.page))
 			return injected;
-		EXPECT_STREQ(before.page, now.page)
-		{
-			TH_LOG("%s, %ld: %s, but not as before", op->name, n,
-			       strerror(err));
-		}
+		expect_undone(_metadata, op, before.page, now.page);
 		EXPECT_TRUE(contents_ok(vm, all_marked));
 		/* Once more, in peace. */
 		EXPECT_EQ(0, op->run(vm));

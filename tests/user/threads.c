@@ -195,6 +195,38 @@ TEST_F_TIMEOUT(threads, no_address_for_two, SLOW)
 	EXPECT_EQ(0, errors);
 }
 
+/* Two such threads, and often there is nothing in the zone for a moment. */
+static void *comes_and_goes(void *arg)
+{
+	struct worker *w = arg;
+	const size_t page = w->nr * (PAGES / 2);
+
+	while (w->rounds < scaled(ROUNDS) * 100) {
+		char *p = vm_map_at(w->vm, page, 1, RW);
+
+		if (p == MAP_FAILED) {
+			report("mmap", errno);
+			break;
+		}
+		*p = 1;
+		if (vm_munmap(w->vm, p, PAGE))
+			report("munmap", errno);
+		w->rounds++;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(threads, nothing_left_for_a_moment, SLOW)
+{
+	struct worker w[2];
+	size_t i;
+
+	start(_metadata, w, 2, &self->vm, comes_and_goes);
+	for (i = 0; i < 2; i++)
+		pthread_join(w[i].thread, NULL);
+	EXPECT_EQ(0, errors);
+}
+
 /* Reads what is being replaced: there is always something, old or new. */
 static void *reads_for_ever(void *arg)
 {
