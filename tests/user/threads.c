@@ -201,7 +201,7 @@ static void *comes_and_goes(void *arg)
 	struct worker *w = arg;
 	const size_t page = w->nr * (PAGES / 2);
 
-	while (w->rounds < scaled(ROUNDS) * 100) {
+	while (w->rounds < scaled(ROUNDS) * 5) {
 		char *p = vm_map_at(w->vm, page, 1, RW);
 
 		if (p == MAP_FAILED) {
