@@ -370,6 +370,59 @@ TEST_F(forked, a_spliced_page_is_a_copy_too)
 	EXPECT_EQ('s', self->base[8 * PAGE]);
 }
 
+/* The kernel's own test device for pins; debug kernels have it. */
+struct pin_test {
+	__u64 addr, size;
+	__u32 flags;
+};
+
+#define PIN_START _IOW('g', 7, struct pin_test)
+#define PIN_STOP _IO('g', 8)
+#define PIN_READ _IOW('g', 9, __u64)
+#define PIN_WRITE_FAST 3
+
+/* What a device may be writing to stays the parent's, and the child has a copy. */
+TEST_F(forked, pinned_pages_stay_the_parents)
+{
+	struct pin_test pin = {
+		.addr = (unsigned long)self->base,
+		.size = PAGES * PAGE,
+		.flags = PIN_WRITE_FAST,
+	};
+	int dev = open("/sys/kernel/debug/gup_test", O_RDWR);
+	static char buf[PAGES * PAGE];
+	__u64 to = (unsigned long)buf;
+	int to_child[2];
+	pid_t pid;
+	char c;
+
+	if (dev < 0)
+		SKIP(return, "no gup_test");
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, PAGES, RW));
+	memset(self->base, 'p', PAGES * PAGE);
+	ASSERT_EQ(0, ioctl(dev, PIN_START, &pin));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(read(to_child[0], &c, 1) == 1);
+		CHECK(self->base[0] == 'p');
+		CHECK(self->base[PAGES * PAGE - 1] == 'p');
+		memset(self->base, 'c', PAGES * PAGE);
+		_exit(0);
+	}
+	memset(self->base, 'n', PAGES * PAGE);
+	EXPECT_EQ(0, ioctl(dev, PIN_READ, &to));
+	EXPECT_EQ('n', buf[0]);
+	EXPECT_EQ('n', buf[PAGES * PAGE - 1]);
+	ASSERT_EQ(1, write(to_child[1], "x", 1));
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, ioctl(dev, PIN_READ, &to));
+	EXPECT_EQ('n', buf[0]);
+	EXPECT_EQ(0, ioctl(dev, PIN_STOP));
+	close(dev);
+}
+
 TEST_F(altvm_forked, child_replaces_its_window)
 {
 	pid_t pid;

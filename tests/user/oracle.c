@@ -296,9 +296,10 @@ static void make_odd(struct rng *rng, struct step *s)
 		}
 	} while (!stays_inside(&odd) || rng_below(rng, 2));
 
-	/* A later version's. */
-	if (odd.op == OP_MMAP && (odd.flags & MAP_TYPE) == MAP_SHARED)
-		odd.flags ^= MAP_SHARED | MAP_PRIVATE;
+	/* A later version's; 8 is MAP_DROPPABLE, which not all kernels know. */
+	if (odd.op == OP_MMAP && ((odd.flags & MAP_TYPE) == MAP_SHARED ||
+				  (odd.flags & MAP_TYPE) == 8))
+		odd.flags = (odd.flags & ~MAP_TYPE) | MAP_PRIVATE;
 	if (odd.op == OP_MMAP && !(odd.flags & MAP_ANONYMOUS))
 		odd.fd = -1;
 	*s = odd;

@@ -18,6 +18,12 @@ VM_FIXTURE(threads, PAGES);
 static volatile bool stop;
 static long errors;
 
+/* The kernel's own system is not what is tested, and its lock makes it slow. */
+static long rounds(const struct vm *vm, long n)
+{
+	return scaled(vm_is_native(vm) ? n / 8 : n);
+}
+
 static void report(const char *what, size_t where)
 {
 	if (__atomic_fetch_add(&errors, 1, __ATOMIC_RELAXED) < 5)
@@ -75,7 +81,7 @@ static void *in_its_own_part(void *arg)
 	bool writable[PAGES / NR_THREADS] = {};
 	size_t i;
 
-	while (w->rounds < scaled(ROUNDS) * 10) {
+	while (w->rounds < rounds(w->vm, ROUNDS * 10)) {
 		size_t page = rng_below(&rng, pages - 8);
 		size_t nr = 1 + rng_below(&rng, 8);
 		char *p = vm->base + (first + page) * PAGE;
@@ -151,7 +157,7 @@ static void *where_it_is_put(void *arg)
 	size_t len[16] = {};
 	size_t k;
 
-	while (w->rounds < scaled(ROUNDS) * 5) {
+	while (w->rounds < rounds(w->vm, ROUNDS * 5)) {
 		size_t i = rng_below(&rng, ARRAY_SIZE(own));
 		size_t at;
 
@@ -201,7 +207,7 @@ static void *comes_and_goes(void *arg)
 	struct worker *w = arg;
 	const size_t page = w->nr * (PAGES / 2);
 
-	while (w->rounds < scaled(ROUNDS) * 5) {
+	while (w->rounds < rounds(w->vm, ROUNDS * 5)) {
 		char *p = vm_map_at(w->vm, page, 1, RW);
 
 		if (p == MAP_FAILED) {
@@ -254,7 +260,7 @@ TEST_F_TIMEOUT(threads, replaced_without_a_hole, SLOW)
 
 	ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, 16, RW));
 	start(_metadata, w, 2, &self->vm, reads_for_ever);
-	for (i = 0; i < (size_t)scaled(ROUNDS); i++) {
+	for (i = 0; i < (size_t)rounds(&self->vm, ROUNDS); i++) {
 		size_t first = i % 8, pages = 1 + i % 8;
 
 		ASSERT_EQ(self->base + first * PAGE,
@@ -293,7 +299,7 @@ TEST_F_TIMEOUT(threads, no_write_after_mprotect, SLOW)
 
 	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(&self->vm, 8, 1, RW));
 	start(_metadata, w, NR_WRITERS, &self->vm, writes_for_ever);
-	for (i = 0; i < (size_t)scaled(ROUNDS / 2); i++) {
+	for (i = 0; i < (size_t)rounds(&self->vm, ROUNDS / 2); i++) {
 		uint64_t seen[NR_WRITERS];
 
 		ASSERT_EQ(0, vm_mprotect(&self->vm, word, PAGE, PROT_READ));
@@ -324,7 +330,7 @@ TEST_F_TIMEOUT(threads, no_write_after_munmap, SLOW)
 	size_t i, k, n;
 
 	start(_metadata, w, NR_WRITERS, &self->vm, writes_for_ever);
-	for (i = 0; i < (size_t)scaled(ROUNDS / 2); i++) {
+	for (i = 0; i < (size_t)rounds(&self->vm, ROUNDS / 2); i++) {
 		const size_t pages = 16;
 		char *p;
 
@@ -378,7 +384,7 @@ TEST_F_TIMEOUT(threads, one_page_for_all, SLOW)
 
 	pthread_barrier_init(&barrier, NULL, NR_THREADS + 1);
 	start(_metadata, w, NR_THREADS, &self->vm, adds);
-	for (i = 0; i < (size_t)scaled(ROUNDS); i++) {
+	for (i = 0; i < (size_t)rounds(&self->vm, ROUNDS); i++) {
 		ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, 16, RW));
 		pthread_barrier_wait(&barrier);
 		pthread_barrier_wait(&barrier);
@@ -454,7 +460,7 @@ static void *anything(void *arg)
 	struct rng rng = { .state = w->nr };
 	unsigned char vec[64];
 
-	while (w->rounds < scaled(ROUNDS) * 10) {
+	while (w->rounds < rounds(w->vm, ROUNDS * 10)) {
 		size_t page = rng_below(&rng, 64);
 		size_t nr = 1 + rng_below(&rng, 64 - page);
 		char *p = vm->base + page * PAGE;
@@ -552,7 +558,7 @@ TEST_F_TIMEOUT(threads, system_calls_meanwhile, SLOW)
 	size_t i;
 
 	start(_metadata, w, 2, &self->vm, reads_into);
-	for (i = 0; i < (size_t)scaled(ROUNDS); i++) {
+	for (i = 0; i < (size_t)rounds(&self->vm, ROUNDS); i++) {
 		ASSERT_EQ(self->base, vm_map_at(&self->vm, 0, 16, RW));
 		ASSERT_EQ(0, vm_mprotect(&self->vm, self->base + 4 * PAGE,
 					 4 * PAGE, PROT_NONE));
