@@ -103,10 +103,14 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 		return 0;
 	}
 
-	if (copy)
-		copy_highpage(f->page, page);
+	/* First, so that no store through an old TLB entry is lost. */
 	if (page || f->present)
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	if (copy)
+		copy_highpage(f->page, page);
+	else if (f->copy)
+		/* There was something to copy when it was allocated. */
+		clear_highpage(f->page);
 	altvm_store_adopt(f->space, leaf, f->addr, f->page);
 	altvm_leaf_set(leaf, f->addr, f->page);
 	f->page = NULL;
@@ -364,7 +368,9 @@ static int altvm_vm_mprotect(struct vm_area_struct *window, unsigned long start,
 static void fault_copy(struct altvm_leaf *leaf, unsigned long addr, void *buf,
 		       int len, bool write)
 {
-	void *kaddr = kmap_local_page(altvm_leaf_page(leaf, addr));
+	struct page *page = altvm_leaf_page(leaf, addr);
+	void *kaddr =
+		kmap_local_page(altvm_page_is_zero(page) ? ZERO_PAGE(0) : page);
 
 	if (write)
 		memcpy(kaddr + offset_in_page(addr), buf, len);
@@ -386,17 +392,19 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 	int ret;
 
 	do {
-		if (!altvm_tree_load(space, addr, &f.attr) ||
-		    f.attr & ALTVM_ATTR_BUSY)
-			return -EFAULT;
 		if (f.need && !f.page)
 			f.page = altvm_fault_new_page(__GFP_ZERO);
 		leaf = altvm_store_get(space, addr);
+		ret = -ENOMEM;
 		if (!leaf || (f.need && !f.page))
-			return -ENOMEM;
+			break;
 
 		mutex_lock(&leaf->lock);
-		ret = fault_store(&f, leaf);
+		if (!altvm_tree_load(space, addr, &f.attr) ||
+		    f.attr & ALTVM_ATTR_BUSY)
+			ret = -EFAULT;
+		else
+			ret = fault_store(&f, leaf);
 		if (!ret)
 			fault_copy(leaf, addr, buf, len, write);
 		mutex_unlock(&leaf->lock);

@@ -38,6 +38,27 @@ struct change {
 	bool none, narrow;
 };
 
+/*
+ * Note for the second step what became of an area.  @flush: rights whose change
+ * the TLBs must hear of: those taken away, and that to execute, for a fetch
+ * through an old TLB entry raises SIGSEGV without asking us.
+ */
+static void protect_note(struct altvm_space *space,
+			 const struct altvm_area *area, unsigned long attr,
+			 unsigned long flush, struct change *change)
+{
+	if (change->start == change->end) {
+		change->start = area->start;
+		change->attr = attr;
+	} else if (change->end != area->start || change->attr != attr) {
+		change->attr = 0;
+	}
+	change->end = area->end;
+	change->changes = space->changes;
+	change->none |= !(area->attr & VM_ACCESS_FLAGS);
+	change->narrow |= flush & VM_ACCESS_FLAGS;
+}
+
 /* One area, clipped to the range.  The space is locked. */
 static int protect_area(struct altvm_space *space,
 			const struct altvm_area *area, unsigned long prot,
@@ -50,8 +71,11 @@ static int protect_area(struct altvm_space *space,
 
 	if (prot & ~space->prot || map_deny_write_exec(area->attr, attr))
 		return -EACCES;
-	if (attr == area->attr)
+	/* Another call may have changed the tree, and not the PTEs yet. */
+	if (attr == area->attr) {
+		protect_note(space, area, attr, VM_ACCESS_FLAGS, change);
 		return 0;
+	}
 	ret = altvm_limits_charge_data(space, data);
 	if (ret)
 		return ret;
@@ -61,16 +85,9 @@ static int protect_area(struct altvm_space *space,
 		return ret;
 	}
 
-	if (change->start == change->end) {
-		change->start = area->start;
-		change->attr = attr;
-	} else if (change->end != area->start || change->attr != attr) {
-		change->attr = 0;
-	}
-	change->end = area->end;
-	change->changes = space->changes;
-	change->none |= !(area->attr & VM_ACCESS_FLAGS);
-	change->narrow |= area->attr & ~attr & VM_ACCESS_FLAGS;
+	protect_note(space, area, attr,
+		     (area->attr & ~attr) | (attr & ~area->attr & VM_EXEC),
+		     change);
 	return 0;
 }
 
@@ -234,7 +251,10 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 	if (start >= space->start && start < space->limit) {
 		/* Beyond the window is a hole. */
 		mutex_lock(&space->lock);
-		ret = protect_locked(space, start, end, cmd->prot, &change);
+		ret = protect_locked(space, start, min(end, space->limit),
+				     cmd->prot, &change);
+		if (!ret && end > space->limit)
+			ret = -ENOMEM;
 		altvm_tree_validate(space);
 		mutex_unlock(&space->lock);
 		if (!(cmd->prot & VM_ACCESS_FLAGS))

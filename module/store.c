@@ -334,7 +334,8 @@ static int copy_pinned(struct altvm_space *to, struct altvm_leaf *copy,
 	copy_highpage(new, old);
 	altvm_store_adopt(to, copy, addr, new);
 	altvm_leaf_set(copy, addr, new);
-	if ((atomic_long_read(page_state(old)) & TABLES_MASK) == 1)
+	if ((!leaf->share || leaf_is_last(leaf)) &&
+	    (atomic_long_read(page_state(old)) & TABLES_MASK) == 1)
 		altvm_store_adopt(from, leaf, addr, old);
 	return 0;
 }
