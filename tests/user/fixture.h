@@ -12,8 +12,8 @@
 #include "kselftest_harness.h"
 #include "vm.h"
 
-/* A debug kernel in an emulator is slow. */
-#define SLOW 120
+/* A debug kernel in an emulator on a busy machine is slow. */
+#define SLOW 300
 
 static inline void fixture_open(struct __test_metadata *_metadata,
 				struct vm *vm, const struct vm_ops *ops,
