@@ -63,11 +63,25 @@ ASSERT_OFFSET(altvm_mincore, length, 16);
 ASSERT_OFFSET(altvm_mincore, vec, 24);
 ASSERT_SIZE(altvm_mincore, 32);
 
+ASSERT_OFFSET(altvm_msync, size, 0);
+ASSERT_OFFSET(altvm_msync, flags, 4);
+ASSERT_OFFSET(altvm_msync, addr, 8);
+ASSERT_OFFSET(altvm_msync, length, 16);
+ASSERT_SIZE(altvm_msync, 24);
+
+ASSERT_OFFSET(altvm_madvise, size, 0);
+ASSERT_OFFSET(altvm_madvise, advice, 4);
+ASSERT_OFFSET(altvm_madvise, addr, 8);
+ASSERT_OFFSET(altvm_madvise, length, 16);
+ASSERT_SIZE(altvm_madvise, 24);
+
 static_assert(ALTVM_QUERY == 0xd500, "the ABI: ALTVM_QUERY changed");
 static_assert(ALTVM_MMAP == 0xd501, "the ABI: ALTVM_MMAP changed");
 static_assert(ALTVM_MUNMAP == 0xd502, "the ABI: ALTVM_MUNMAP changed");
 static_assert(ALTVM_MPROTECT == 0xd503, "the ABI: ALTVM_MPROTECT changed");
 static_assert(ALTVM_MINCORE == 0xd504, "the ABI: ALTVM_MINCORE changed");
+static_assert(ALTVM_MSYNC == 0xd505, "the ABI: ALTVM_MSYNC changed");
+static_assert(ALTVM_MADVISE == 0xd506, "the ABI: ALTVM_MADVISE changed");
 
 static_assert(sizeof(size_t) == 8, "altvm is for 64-bit programs");
 static_assert(sizeof(off_t) == 8, "altvm is for 64-bit programs");

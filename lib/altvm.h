@@ -198,6 +198,41 @@ ALTVM_API int altvm_mprotect(struct altvm *vm, void *addr, size_t length,
 ALTVM_API int altvm_mincore(struct altvm *vm, void *addr, size_t length,
 			    unsigned char *vec);
 
+/**
+ * altvm_msync - msync(2) inside the window
+ * @vm: the handle
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @flags: MS_SYNC or MS_ASYNC, and MS_INVALIDATE
+ *
+ * With MS_SYNC, what was stored through a shared mapping of a file before the
+ * call is on the disk when it returns.
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and the errno of msync(2):
+ *   ENOMEM  nothing is mapped at a part of the range; the rest has been written
+ *   EIO     and whatever else fsync(2) of the file fails with
+ */
+ALTVM_API int altvm_msync(struct altvm *vm, void *addr, size_t length,
+			  int flags);
+
+/**
+ * altvm_madvise - madvise(2) inside the window
+ * @vm: the handle
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @advice: MADV_* of madvise(2); the man page says which there are
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of madvise(2):
+ *   EINVAL  also: the module does not know @advice
+ *   ENOMEM  nothing is mapped at a part of the range; the rest has been advised
+ */
+ALTVM_API int altvm_madvise(struct altvm *vm, void *addr, size_t length,
+			    int advice);
+
 #ifdef __cplusplus
 }
 #endif

@@ -72,3 +72,27 @@ int altvm_mincore(struct altvm *vm, void *addr, size_t length,
 
 	return call(vm, ALTVM_MINCORE, &arg);
 }
+
+int altvm_msync(struct altvm *vm, void *addr, size_t length, int flags)
+{
+	struct altvm_msync arg = {
+		.size = sizeof(arg),
+		.flags = (__u32)flags,
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+
+	return call(vm, ALTVM_MSYNC, &arg);
+}
+
+int altvm_madvise(struct altvm *vm, void *addr, size_t length, int advice)
+{
+	struct altvm_madvise arg = {
+		.size = sizeof(arg),
+		.advice = advice,
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+
+	return call(vm, ALTVM_MADVISE, &arg);
+}

@@ -40,7 +40,7 @@
 #include <linux/types.h>
 
 /* Grows by one with each release that adds a command, a member or a flag. */
-#define ALTVM_ABI_VERSION 1
+#define ALTVM_ABI_VERSION 2
 
 #define ALTVM_IOC 0xD5
 
@@ -50,6 +50,8 @@ enum {
 	ALTVM_CMD_MUNMAP = 2,
 	ALTVM_CMD_MPROTECT = 3,
 	ALTVM_CMD_MINCORE = 4,
+	ALTVM_CMD_MSYNC = 5,
+	ALTVM_CMD_MADVISE = 6,
 };
 
 /**
@@ -94,7 +96,7 @@ struct altvm_query {
  * @addr: a hint, or with MAP_FIXED or MAP_FIXED_NOREPLACE the address
  * @length: in bytes, rounded up to whole pages
  * @prot: PROT_* of mmap(2)
- * @flags: MAP_* of mmap(2); this version maps MAP_PRIVATE | MAP_ANONYMOUS
+ * @flags: MAP_* of mmap(2)
  * @fd: the file; not looked at with MAP_ANONYMOUS
  * @__reserved2: must be 0
  * @offset: the offset in the file, a multiple of the page size
@@ -173,5 +175,43 @@ struct altvm_mincore {
 };
 
 #define ALTVM_MINCORE _IO(ALTVM_IOC, ALTVM_CMD_MINCORE)
+
+/**
+ * struct altvm_msync - ioctl(ALTVM_MSYNC): msync(2) inside the window
+ * @size: sizeof(struct altvm_msync)
+ * @flags: MS_* of msync(2)
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ *
+ * As with msync(2), when a range has holes what is mapped is written and ENOMEM
+ * is returned.
+ */
+struct altvm_msync {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ALTVM_MSYNC _IO(ALTVM_IOC, ALTVM_CMD_MSYNC)
+
+/**
+ * struct altvm_madvise - ioctl(ALTVM_MADVISE): madvise(2) inside the window
+ * @size: sizeof(struct altvm_madvise)
+ * @advice: MADV_* of madvise(2)
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ *
+ * As with madvise(2), when a range has holes what is mapped is advised and ENOMEM
+ * is returned.  Advice that this version does not know is EINVAL.
+ */
+struct altvm_madvise {
+	__u32 size;
+	__s32 advice;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ALTVM_MADVISE _IO(ALTVM_IOC, ALTVM_CMD_MADVISE)
 
 #endif /* _UAPI_ALTVM_H */

@@ -66,6 +66,18 @@ static int native_mincore(struct vm *vm, void *addr, size_t len,
 	return mincore(addr, len, vec);
 }
 
+static int native_msync(struct vm *vm, void *addr, size_t len, int flags)
+{
+	(void)vm;
+	return msync(addr, len, flags);
+}
+
+static int native_madvise(struct vm *vm, void *addr, size_t len, int advice)
+{
+	(void)vm;
+	return madvise(addr, len, advice);
+}
+
 const struct vm_ops vm_native = {
 	.name = "native",
 	.open = native_open,
@@ -74,6 +86,8 @@ const struct vm_ops vm_native = {
 	.munmap = native_munmap,
 	.mprotect = native_mprotect,
 	.mincore = native_mincore,
+	.msync = native_msync,
+	.madvise = native_madvise,
 };
 
 static int lib_open(struct vm *vm, void *addr, size_t len, int prot)
@@ -117,6 +131,16 @@ static int lib_mincore(struct vm *vm, void *addr, size_t len,
 	return altvm_mincore(vm->lib, addr, len, vec);
 }
 
+static int lib_msync(struct vm *vm, void *addr, size_t len, int flags)
+{
+	return altvm_msync(vm->lib, addr, len, flags);
+}
+
+static int lib_madvise(struct vm *vm, void *addr, size_t len, int advice)
+{
+	return altvm_madvise(vm->lib, addr, len, advice);
+}
+
 const struct vm_ops vm_lib = {
 	.name = "libaltvm",
 	.open = lib_open,
@@ -125,6 +149,8 @@ const struct vm_ops vm_lib = {
 	.munmap = lib_munmap,
 	.mprotect = lib_mprotect,
 	.mincore = lib_mincore,
+	.msync = lib_msync,
+	.madvise = lib_madvise,
 };
 
 void *altvm_window_map(int fd, void *addr, size_t len, int prot)
@@ -214,6 +240,30 @@ static int ioctl_mincore(struct vm *vm, void *addr, size_t len,
 	return ioctl(vm->fd, ALTVM_MINCORE, &m);
 }
 
+static int ioctl_msync(struct vm *vm, void *addr, size_t len, int flags)
+{
+	struct altvm_msync m = {
+		.size = sizeof(m),
+		.flags = flags,
+		.addr = (uintptr_t)addr,
+		.length = len,
+	};
+
+	return ioctl(vm->fd, ALTVM_MSYNC, &m);
+}
+
+static int ioctl_madvise(struct vm *vm, void *addr, size_t len, int advice)
+{
+	struct altvm_madvise m = {
+		.size = sizeof(m),
+		.advice = advice,
+		.addr = (uintptr_t)addr,
+		.length = len,
+	};
+
+	return ioctl(vm->fd, ALTVM_MADVISE, &m);
+}
+
 const struct vm_ops vm_ioctl = {
 	.name = "altvm",
 	.open = ioctl_open,
@@ -222,6 +272,8 @@ const struct vm_ops vm_ioctl = {
 	.munmap = ioctl_munmap,
 	.mprotect = ioctl_mprotect,
 	.mincore = ioctl_mincore,
+	.msync = ioctl_msync,
+	.madvise = ioctl_madvise,
 };
 
 int altvm_ioctl_mmap(int fd, void **addr, size_t len, int prot, int flags)

@@ -66,6 +66,8 @@ struct vm_ops {
 	int (*mprotect)(struct vm *vm, void *addr, size_t len, int prot);
 	int (*mincore)(struct vm *vm, void *addr, size_t len,
 		       unsigned char *vec);
+	int (*msync)(struct vm *vm, void *addr, size_t len, int flags);
+	int (*madvise)(struct vm *vm, void *addr, size_t len, int advice);
 };
 
 extern const struct vm_ops vm_native;
@@ -109,6 +111,23 @@ static inline int vm_mincore(struct vm *vm, void *addr, size_t len,
 			     unsigned char *vec)
 {
 	return vm->ops->mincore(vm, addr, len, vec);
+}
+
+static inline int vm_msync(struct vm *vm, void *addr, size_t len, int flags)
+{
+	return vm->ops->msync(vm, addr, len, flags);
+}
+
+static inline int vm_madvise(struct vm *vm, void *addr, size_t len, int advice)
+{
+	return vm->ops->madvise(vm, addr, len, advice);
+}
+
+/* A mapping of a file; @flags without MAP_FIXED go anywhere in the zone. */
+static inline char *vm_map_file(struct vm *vm, void *addr, size_t len, int prot,
+				int flags, int fd, off_t off)
+{
+	return vm->ops->mmap(vm, addr, len, prot, flags, fd, off);
 }
 
 /* Where page @page of the zone is. */
