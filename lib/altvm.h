@@ -141,7 +141,8 @@ ALTVM_API int altvm_query(struct altvm *vm, struct altvm_query *query);
  * also:
  *   ENOMEM  the window has no room, or a fixed address is not inside it
  *   EACCES  the window does not have the protection @prot
- *   EOPNOTSUPP  the module does not support one of @flags, or files, yet
+ *   ENODEV  also: the pages of the file are not in the page cache
+ *   EOPNOTSUPP  the module does not support one of @flags yet
  */
 ALTVM_API void *altvm_mmap(struct altvm *vm, void *addr, size_t length,
 			   int prot, int flags, int fd, off_t offset);

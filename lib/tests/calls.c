@@ -37,6 +37,8 @@ static struct {
 		struct altvm_munmap munmap;
 		struct altvm_mprotect mprotect;
 		struct altvm_mincore mincore;
+		struct altvm_msync msync;
+		struct altvm_madvise madvise;
 	} arg;
 } sys;
 
@@ -108,6 +110,10 @@ static size_t size_of_arg(unsigned long cmd)
 		return sizeof(struct altvm_mprotect);
 	case ALTVM_MINCORE:
 		return sizeof(struct altvm_mincore);
+	case ALTVM_MSYNC:
+		return sizeof(struct altvm_msync);
+	case ALTVM_MADVISE:
+		return sizeof(struct altvm_madvise);
 	}
 	return 0;
 }
@@ -369,6 +375,48 @@ static void test_mincore(struct altvm *vm)
 	   "its errno");
 }
 
+static void test_msync(struct altvm *vm)
+{
+	const struct altvm_msync want = {
+		.size = sizeof(want),
+		.flags = MS_SYNC | MS_INVALIDATE,
+		.addr = 0x1000,
+		.length = 5,
+	};
+
+	reset();
+	errno = 77;
+	ok(altvm_msync(vm, (void *)0x1000, 5, MS_SYNC | MS_INVALIDATE) == 0,
+	   "altvm_msync");
+	ok(errno == 77, "leaves errno alone");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MSYNC, "is one ioctl");
+	ok(!memcmp(&sys.arg.msync, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = EIO;
+	ok(altvm_msync(vm, NULL, 0, 0) == -1 && errno == EIO, "its errno");
+}
+
+static void test_madvise(struct altvm *vm)
+{
+	const struct altvm_madvise want = {
+		.size = sizeof(want),
+		.advice = MADV_DONTFORK,
+		.addr = 0x1000,
+		.length = 5,
+	};
+
+	reset();
+	errno = 77;
+	ok(altvm_madvise(vm, (void *)0x1000, 5, MADV_DONTFORK) == 0,
+	   "altvm_madvise");
+	ok(errno == 77, "leaves errno alone");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MADVISE, "is one ioctl");
+	ok(!memcmp(&sys.arg.madvise, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = EINVAL;
+	ok(altvm_madvise(vm, NULL, 0, -1) == -1 && errno == EINVAL,
+	   "its errno");
+	ok(sys.arg.madvise.advice == -1, "a negative advice is handed on");
+}
+
 static void test_query(struct altvm *vm)
 {
 	struct altvm_query query = { .size = 64 };
@@ -399,6 +447,8 @@ int main(void)
 	test_munmap(vm);
 	test_mprotect(vm);
 	test_mincore(vm);
+	test_msync(vm);
+	test_madvise(vm);
 	test_query(vm);
 	altvm_close(vm);
 	printf("1..%d\n", tests);

@@ -22,6 +22,8 @@ static int use_all(struct altvm *vm)
 		       -1, 0);
 	if (p == MAP_FAILED || altvm_mprotect(vm, p, 4096, PROT_NONE) < 0 ||
 	    altvm_mincore(vm, p, 4096, vec) < 0 ||
+	    altvm_msync(vm, p, 4096, MS_SYNC) < 0 ||
+	    altvm_madvise(vm, p, 4096, MADV_DONTFORK) < 0 ||
 	    altvm_munmap(vm, p, 4096) < 0)
 		return 1;
 	return altvm_close(vm);

@@ -17,6 +17,8 @@ union arg {
 	struct altvm_munmap munmap;
 	struct altvm_mprotect mprotect;
 	struct altvm_mincore mincore;
+	struct altvm_msync msync;
+	struct altvm_madvise madvise;
 	char bytes[256];
 };
 
@@ -56,6 +58,20 @@ static void fill_mincore(struct vm *vm, union arg *arg)
 	arg->mincore.addr = (uintptr_t)vm->base;
 	arg->mincore.length = PAGE;
 	arg->mincore.vec = (uintptr_t)vec;
+}
+
+static void fill_msync(struct vm *vm, union arg *arg)
+{
+	arg->msync.addr = (uintptr_t)vm->base;
+	arg->msync.length = PAGE;
+	arg->msync.flags = MS_ASYNC;
+}
+
+static void fill_madvise(struct vm *vm, union arg *arg)
+{
+	arg->madvise.addr = (uintptr_t)vm->base;
+	arg->madvise.length = PAGE;
+	arg->madvise.advice = MADV_DOFORK;
 }
 
 #define RESERVED(type, member) offsetof(struct type, member)
@@ -127,6 +143,22 @@ static const struct command {
 		.reserved = { RESERVED(altvm_mincore, __reserved),
 			      NO_RESERVED },
 		.fill = fill_mincore,
+	},
+	{
+		.name = "msync",
+		.nr = ALTVM_MSYNC,
+		.size = sizeof(struct altvm_msync),
+		.min = 24,
+		.reserved = { NO_RESERVED, NO_RESERVED },
+		.fill = fill_msync,
+	},
+	{
+		.name = "madvise",
+		.nr = ALTVM_MADVISE,
+		.size = sizeof(struct altvm_madvise),
+		.min = 24,
+		.reserved = { NO_RESERVED, NO_RESERVED },
+		.fill = fill_madvise,
 	},
 };
 

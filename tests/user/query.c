@@ -31,7 +31,8 @@ TEST_F(query, version_and_commands)
 	EXPECT_EQ(0, ~self->q.commands &
 			     (1 << ALTVM_CMD_QUERY | 1 << ALTVM_CMD_MMAP |
 			      1 << ALTVM_CMD_MUNMAP | 1 << ALTVM_CMD_MPROTECT |
-			      1 << ALTVM_CMD_MINCORE));
+			      1 << ALTVM_CMD_MINCORE | 1 << ALTVM_CMD_MSYNC |
+			      1 << ALTVM_CMD_MADVISE));
 	EXPECT_EQ(0, self->q.__reserved);
 	EXPECT_EQ(0, self->q.__reserved2);
 	EXPECT_LE(1 * TiB, self->q.window_max);
@@ -42,8 +43,8 @@ TEST_F(query, version_and_commands)
 TEST_F(query, map_flags)
 {
 	char *base = altvm_window_map(self->fd, NULL, PAGES * PAGE, RW);
-	const __u64 needed = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
-			     MAP_FIXED_NOREPLACE | MAP_POPULATE;
+	const __u64 needed = MAP_PRIVATE | MAP_SHARED | MAP_ANONYMOUS |
+			     MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE;
 	int bit;
 
 	ASSERT_NE(MAP_FAILED, (void *)base);
