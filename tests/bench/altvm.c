@@ -46,6 +46,12 @@ static int altvm_world_mincore(struct world *world, char *addr, size_t len,
 	return altvm_mincore(world->priv, addr, len, vec) ? -errno : 0;
 }
 
+static int altvm_world_msync(struct world *world, char *addr, size_t len,
+			     int flags)
+{
+	return altvm_msync(world->priv, addr, len, flags) ? -errno : 0;
+}
+
 static int altvm_world_refused(struct world *world)
 {
 	return ioctl(world->fd, 0) ? -errno : 0;
@@ -58,5 +64,6 @@ const struct world_ops altvm_world_ops = {
 	.unmap = altvm_world_unmap,
 	.protect = altvm_world_protect,
 	.mincore = altvm_world_mincore,
+	.msync = altvm_world_msync,
 	.refused = altvm_world_refused,
 };

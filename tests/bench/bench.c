@@ -34,6 +34,7 @@
 #include <x86intrin.h>
 
 #include "bench.h"
+#include "lane.h"
 
 #define SHAPES 8 /* a mapping and a gap: two of a maple node's 16 slots */
 #define REPS_MAX (2 * SHAPES)
@@ -200,60 +201,14 @@ static void run_batch(struct lane *lane, const struct crew *crew, double *ticks,
 	result->done = 0;
 	result->error = row->setup ? row->setup(lane) : 0;
 	if (!result->error) {
-		*ticks -= crew->mode->clock();
+		lane->skipped = crew->overhead;
+		*ticks -= lane->clock();
 		result->error = loop(row->op, lane, row->ops, &result->done);
-		*ticks += crew->mode->clock() - crew->overhead;
+		*ticks += lane->clock() - lane->skipped;
 	}
 	ret = row->teardown ? row->teardown(lane) : 0;
 	if (!result->error)
 		result->error = ret;
-}
-
-/* Read-only, so that it does not merge with what the row maps. */
-static int map_companion(struct lane *lane, char *addr, char **out)
-{
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-
-	if (addr)
-		flags |= MAP_FIXED_NOREPLACE;
-	return lane->world->ops->map(lane->world, addr, PAGE, PROT_READ, flags,
-				     -1, 0, out);
-}
-
-static char *decoys_start(const struct lane *lane)
-{
-	return lane->base + LANE_SIZE / 2;
-}
-
-static int lane_open(struct lane *lane, unsigned int decoys)
-{
-	const struct row *row = lane->row;
-	char *hint = lane->base, *out;
-	int ret = 0;
-
-	lane->addr = lane->base + (row->pages > ROOM ? BLOCK : 4 * PAGE);
-	if (row->flags & ROW_ANYWHERE)
-		lane->addr = hint = NULL;
-	for (unsigned int i = 0; i < decoys && !ret; i++)
-		ret = map_companion(lane, decoys_start(lane) + 2 * i * PAGE,
-				    &out);
-	if (ret || row->flags & ROW_ISOLATED)
-		return ret;
-	ret = map_companion(lane, hint, &out);
-	if (ret)
-		return ret;
-	lane->neighbour = out;
-	(void)*(volatile char *)out;
-	return 0;
-}
-
-static void lane_close(struct lane *lane)
-{
-	struct world *world = lane->world;
-
-	world->ops->unmap(world, decoys_start(lane), 2 * REPS_MAX * PAGE);
-	if (lane->neighbour)
-		world->ops->unmap(world, lane->neighbour, PAGE);
 }
 
 static void pin(unsigned int cpu)
@@ -325,6 +280,7 @@ static struct result run_crew(struct world *world, const struct row *row,
 		workers[i].lane.row = row;
 		workers[i].lane.base = world->base + i * LANE_SIZE;
 		workers[i].lane.vec = vec[i];
+		workers[i].lane.clock = mode->clock;
 		if (i == 0)
 			work(&workers[0]);
 		else if (pthread_create(&workers[i].thread, NULL, work,
@@ -465,6 +421,8 @@ static void run_row(const struct row *row, const struct mode *mode)
 	double overhead = loop_overhead(mode, row->ops);
 
 	if (row->flags & ROW_ONCE && (mode->threads > 1 || mode->spinner))
+		return;
+	if (row->flags & ROW_ALONE && mode->threads > 1)
 		return;
 	for (unsigned int rep = 0; rep < reps; rep++)
 		for (unsigned int w = 0; w < n; w++)

@@ -17,7 +17,7 @@
 
 #define PAGE 4096UL
 #define BLOCK (512 * PAGE) /* what one page of page-table entries maps */
-#define LANE_SIZE (1UL << 30)
+#define LANE_SIZE (1UL << 32)
 #define LANES_MAX 2
 #define ROOM 500 /* pages that fit beside a neighbour */
 
@@ -33,6 +33,7 @@ struct world_ops {
 	int (*protect)(struct world *world, char *addr, size_t len, int prot);
 	int (*mincore)(struct world *world, char *addr, size_t len,
 		       unsigned char *vec);
+	int (*msync)(struct world *world, char *addr, size_t len, int flags);
 	/* the cheapest call: one that is refused as unknown */
 	int (*refused)(struct world *world);
 };
@@ -63,6 +64,10 @@ extern const struct world_ops altvm_world_ops;
  * @addr: where the row maps; NULL lets the world choose
  * @neighbour: a resident page that keeps the page tables around @addr alive
  * @vec: for mincore
+ * @fd: the file that the row maps; -1 for anonymous memory
+ * @child: a forked process that waits to be killed; 0 if there is none
+ * @clock: what is measured, as a counter that only grows
+ * @skipped: what to subtract from the batch, see lane_pause()
  */
 struct lane {
 	struct world *world;
@@ -71,6 +76,10 @@ struct lane {
 	char *addr;
 	char *neighbour;
 	unsigned char *vec;
+	int fd;
+	pid_t child;
+	double (*clock)(void);
+	double skipped;
 };
 
 /*
@@ -78,11 +87,15 @@ struct lane {
  * ROW_ISOLATED: no neighbour: page tables come and go with the mapping
  * ROW_NATIVE:   has no meaning in another world
  * ROW_ONCE:     long, and needs no repetition; not run with threads
+ * ROW_ALONE:    does something to the whole process; not run with threads
+ * ROW_SPARSE:   the file is one hole
  */
 #define ROW_ANYWHERE 0x1
 #define ROW_ISOLATED 0x2
 #define ROW_NATIVE 0x4
 #define ROW_ONCE 0x8
+#define ROW_ALONE 0x10
+#define ROW_SPARSE 0x20
 
 typedef int (*op_fn)(struct lane *lane, unsigned long i);
 
@@ -95,6 +108,8 @@ typedef int (*op_fn)(struct lane *lane, unsigned long i);
  * @pages: the size of the mapping that the row works on
  * @prot: the protection that the row changes to
  * @flags: ROW_*
+ * @dir: where the file is that the row maps; NULL for anonymous memory
+ * @map: MAP_SHARED, or 0 for MAP_PRIVATE
  * @setup: before each batch, not timed; may be NULL
  * @op: what is timed; @i counts from 0 in each batch.  A batch ends at the
  *	first that returns an error, which is reported beside the time.
@@ -108,6 +123,8 @@ struct row {
 	unsigned int pages;
 	int prot;
 	unsigned int flags;
+	const char *dir;
+	int map;
 	int (*setup)(struct lane *lane);
 	op_fn op;
 	int (*teardown)(struct lane *lane);

@@ -58,6 +58,11 @@ static int native_mincore(struct world *world, char *addr, size_t len,
 	return mincore(addr, len, vec) ? -errno : 0;
 }
 
+static int native_msync(struct world *world, char *addr, size_t len, int flags)
+{
+	return msync(addr, len, flags) ? -errno : 0;
+}
+
 static int native_refused(struct world *world)
 {
 	return ioctl(world->fd, 0) ? -errno : 0;
@@ -70,5 +75,6 @@ const struct world_ops native_world_ops = {
 	.unmap = native_unmap,
 	.protect = native_protect,
 	.mincore = native_mincore,
+	.msync = native_msync,
 	.refused = native_refused,
 };

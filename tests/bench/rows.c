@@ -12,58 +12,15 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "file.h"
+#include "fork.h"
+#include "lane.h"
 
-#define RW (PROT_READ | PROT_WRITE)
+#define TMPFS "/dev/shm"
+#define EXT4 "/mnt/ext4"
+#define MIB 256 /* pages */
 
-static size_t lane_bytes(const struct lane *lane)
-{
-	return lane->row->pages * PAGE;
-}
-
-static int lane_map(struct lane *lane, char *addr, size_t len, int flags,
-		    char **out)
-{
-	struct world *world = lane->world;
-
-	if (addr)
-		flags |= MAP_FIXED_NOREPLACE;
-	return world->ops->map(world, addr, len, RW,
-			       flags | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, out);
-}
-
-static int lane_unmap(struct lane *lane, char *addr, size_t len)
-{
-	return lane->world->ops->unmap(lane->world, addr, len);
-}
-
-static int lane_protect(struct lane *lane, char *addr, size_t len, int prot)
-{
-	return lane->world->ops->protect(lane->world, addr, len, prot);
-}
-
-static void touch_pages(char *addr, size_t pages)
-{
-	for (size_t i = 0; i < pages; i++)
-		*(volatile char *)(addr + i * PAGE) = 1;
-}
-
-/* Setup and teardown */
-
-static int setup_mapped(struct lane *lane)
-{
-	char *out;
-
-	return lane_map(lane, lane->addr, lane_bytes(lane), 0, &out);
-}
-
-static int setup_resident(struct lane *lane)
-{
-	int ret = setup_mapped(lane);
-
-	if (!ret)
-		touch_pages(lane->addr, lane->row->pages);
-	return ret;
-}
+/* Setup */
 
 /* One resident page for each op, none beside another: they must not merge. */
 static int setup_scattered(struct lane *lane)
@@ -89,11 +46,6 @@ static int setup_split(struct lane *lane)
 	for (unsigned int i = 0; i < lane->row->ops && !ret; i++)
 		ret = op_split(lane, i);
 	return ret;
-}
-
-static int teardown_unmap(struct lane *lane)
-{
-	return lane_unmap(lane, lane->addr, lane_bytes(lane));
 }
 
 /* Operations */
@@ -219,6 +171,13 @@ static int op_mincore(struct lane *lane, unsigned long i)
 
 #define MAPPED .setup = setup_mapped, .teardown = teardown_unmap
 #define RESIDENT .setup = setup_resident, .teardown = teardown_unmap
+#define POPULATED .setup = setup_populated, .teardown = teardown_unmap
+#define FORKED .setup = setup_forked, .teardown = teardown_unmap
+#define IN_CHILD .setup = setup_in_child, .teardown = teardown_unmap
+#define BESIDE_CHILD .setup = setup_beside_child, .teardown = teardown_child
+#define UNMAPPED_CLEAN .setup = setup_mapped, .teardown = teardown_clean
+#define MAPPED_CLEAN .setup = setup_clean, .teardown = teardown_clean
+#define SHARED(where) .dir = (where), .map = MAP_SHARED
 
 const struct row rows[] = {
 	/* References: the machine's and the kernel's own speed. */
@@ -271,6 +230,58 @@ const struct row rows[] = {
 	  .setup = setup_split, .teardown = teardown_unmap, .op = op_merge },
 	{ "mprotect alternating 100000", "call", 50000, 1, 100001, PROT_READ,
 	  MAPPED, .op = op_split, .flags = ROW_ONCE },
+
+	/* Fork. */
+	{ "fork, nothing mapped", "fork", 16, 1, .op = op_fork,
+	  .flags = ROW_ALONE },
+	{ "fork 256M, all dirtied", "fork", 4, 1, 256 * MIB, POPULATED,
+	  .op = op_fork_dirtied, .flags = ROW_ONCE },
+	{ "fork 256M, 1M dirtied", "fork", 4, 1, 256 * MIB, FORKED,
+	  .op = op_fork_dirtied_1m, .flags = ROW_ONCE },
+	{ "fork 256M, nothing dirtied", "fork", 4, 1, 256 * MIB, FORKED,
+	  .op = op_fork, .flags = ROW_ONCE },
+	{ "fork 1G, all dirtied", "fork", 2, 1, 1024 * MIB, POPULATED,
+	  .op = op_fork_dirtied, .flags = ROW_ONCE },
+	{ "fork 1G, 1M dirtied", "fork", 4, 1, 1024 * MIB, FORKED,
+	  .op = op_fork_dirtied_1m, .flags = ROW_ONCE },
+	{ "fork 1G, nothing dirtied", "fork", 4, 1, 1024 * MIB, FORKED,
+	  .op = op_fork, .flags = ROW_ONCE },
+	{ "fork+exit+wait 256M", "cycle", 4, 1, 256 * MIB, POPULATED,
+	  .op = op_fork_exit, .flags = ROW_ONCE },
+	{ "COW fault after fork", "page", 256, 1, 1 * MIB, BESIDE_CHILD,
+	  .op = op_write, .flags = ROW_ALONE },
+	{ "write fault after fork+exit", "page", 256, 1, 1 * MIB, FORKED,
+	  .op = op_write, .flags = ROW_ALONE },
+	{ "read in forked child 16M", "page", 16 * MIB, 1, 16 * MIB, IN_CHILD,
+	  .op = op_read, .flags = ROW_ONCE },
+	{ "write in forked child 16M", "page", 16 * MIB, 1, 16 * MIB, IN_CHILD,
+	  .op = op_write, .flags = ROW_ONCE },
+
+	/* Files, in the page cache. */
+	{ "mmap+munmap file 1M", "pair", 256, 1, 256, .op = op_map_unmap,
+	  SHARED(EXT4) },
+	{ "mmap+read+munmap file 1M", "page", 4, 256, 256,
+	  .op = op_map_read_unmap, SHARED(EXT4) },
+	{ "file read fault", "page", 256, 1, 256, MAPPED, .op = op_read,
+	  SHARED(EXT4) },
+	{ "file read fault scattered", "fault", 30, 1, 480, MAPPED,
+	  .op = op_read_scattered, SHARED(EXT4) },
+	{ "shared write fault ext4", "page", 256, 1, 256, UNMAPPED_CLEAN,
+	  .op = op_write, SHARED(EXT4) },
+	{ "shared write fault tmpfs", "page", 256, 1, 256, UNMAPPED_CLEAN,
+	  .op = op_write, SHARED(TMPFS) },
+	{ "shared write fault anonymous", "page", 256, 1, 256, MAPPED,
+	  .op = op_write, .map = MAP_SHARED },
+	{ "shared write after sync ext4", "page", 256, 1, 256, MAPPED_CLEAN,
+	  .op = op_write, SHARED(EXT4) },
+	{ "private file COW fault", "page", 256, 1, 256, MAPPED, .op = op_write,
+	  .dir = EXT4 },
+	{ "msync 1 of 1G ext4", "call", 64, 1, 1024 * MIB, MAPPED,
+	  .op = op_msync, SHARED(EXT4), .flags = ROW_SPARSE },
+	{ "mprotect 1 of 480 file R, RW", "cycle", 128, 1, 480, PROT_READ,
+	  RESIDENT, .op = op_protect_middle, SHARED(EXT4) },
+	{ "mprotect 480 file RW/R", "call", 32, 1, 480, PROT_READ, RESIDENT,
+	  .op = op_protect, SHARED(EXT4) },
 
 	/* Looking. */
 	{ "mincore 512", "call", 64, 1, 512, RESIDENT, .op = op_mincore },
