@@ -13,8 +13,9 @@
  *    as a handle never changes after altvm_open().  The exception is
  *    altvm_close(), which must be the last call that uses its handle.
  *  - A call is one ioctl(2) and allocates nothing; altvm_open() and
- *    altvm_close() are the exceptions.
- *  - The calls are safe in a signal handler, with the same exceptions.
+ *    altvm_close() are the exceptions, and altvm_dump() makes many system calls.
+ *  - The calls are safe in a signal handler, but for altvm_open() and
+ *    altvm_close().
  *  - On success errno is left as it was.
  *  - errno may, besides what is listed, be any of those that <linux/altvm.h>
  *    lists for every command: ENXIO when this process has no window with the
@@ -233,6 +234,40 @@ ALTVM_API int altvm_msync(struct altvm *vm, void *addr, size_t length,
  */
 ALTVM_API int altvm_madvise(struct altvm *vm, void *addr, size_t length,
 			    int advice);
+
+/**
+ * ALTVM_DUMP_SHARED - also what is stored in files
+ *
+ * For altvm_dump(): the contents of shared mappings of files too.
+ */
+#define ALTVM_DUMP_SHARED 0x1U
+
+/**
+ * altvm_dump - write what is in a window to an ELF core file
+ * @vm: the handle
+ * @fd: a regular file that is open for writing, without O_APPEND; what was in
+ *	it is lost
+ * @flags: 0, or ALTVM_DUMP_SHARED
+ *
+ * The kernel leaves a window out of core dumps.  This writes it, for gdb and
+ * others, from a handler of SIGSEGV, say.  It has a PT_LOAD for each mapping, and
+ * the contents of private and of shared anonymous memory, and of private
+ * mappings of files that are writable.  Not of what MADV_DONTDUMP was advised
+ * for, nor of PROT_NONE.  Pages that are not in memory are not brought in; they
+ * are holes of the file.
+ *
+ * Takes about 3 KiB of stack.  Other threads go on meanwhile: for the memory of
+ * one moment call it in a child of fork(2).
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and errno:
+ *   EAGAIN  another thread made many mappings meanwhile; the last ones are missing
+ *   EINVAL  an unknown flag, or @fd is no regular file or has O_APPEND
+ *   ENOENT  there is no /proc
+ * or any other errno of pwrite(2), ftruncate(2), and open(2) of /proc.
+ */
+ALTVM_API int altvm_dump(struct altvm *vm, int fd, unsigned int flags);
 
 #ifdef __cplusplus
 }

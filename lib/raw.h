@@ -43,6 +43,34 @@ static inline int raw_munmap(void *addr, size_t length)
 	return munmap(addr, length) < 0 ? -errno : 0;
 }
 
+static inline ssize_t raw_read(int fd, void *buffer, size_t length)
+{
+	ssize_t n = read(fd, buffer, length);
+
+	return n < 0 ? -errno : n;
+}
+
+static inline ssize_t raw_pwrite(int fd, const void *buffer, size_t length,
+				 off_t offset)
+{
+	ssize_t n = pwrite(fd, buffer, length, offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static inline int raw_ftruncate(int fd, off_t length)
+{
+	return ftruncate(fd, length) < 0 ? -errno : 0;
+}
+
+/* The flags that a file was opened with. */
+static inline int raw_getfl(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -errno : flags;
+}
+
 /* 0 for success, or -1 with errno set. */
 static inline int altvm_result(int ret)
 {

@@ -9,12 +9,13 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <altvm.h>
+
+#include "tap.h"
 
 #define FAKE_FD 1000
 #define FAKE_WINDOW ((void *)0x700000000000)
@@ -144,19 +145,6 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 		return fail(sys.ioctl_errno);
 	answer(cmd, arg);
 	return 0;
-}
-
-/* The tests. */
-static int tests, failures;
-
-#define ok(cond, name) report(cond, #cond, __LINE__, name)
-
-static void report(bool good, const char *cond, int line, const char *name)
-{
-	printf("%sok %d - %s\n", good ? "" : "not ", ++tests, name);
-	if (!good)
-		printf("# line %d: %s (errno %d)\n", line, cond, errno);
-	failures += !good;
 }
 
 static void reset(void)
@@ -451,6 +439,5 @@ int main(void)
 	test_madvise(vm);
 	test_query(vm);
 	altvm_close(vm);
-	printf("1..%d\n", tests);
-	return failures > 0;
+	return tap_end();
 }
