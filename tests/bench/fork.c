@@ -93,8 +93,7 @@ int teardown_child(struct lane *lane)
 	return teardown_unmap(lane);
 }
 
-/* What fork takes of the parent's time. */
-int op_fork(struct lane *lane, unsigned long i)
+static int fork_parent(struct lane *lane)
 {
 	pid_t child;
 	int ret;
@@ -119,7 +118,13 @@ static int fork_dirtied(struct lane *lane, size_t pages)
 	lane_pause(lane);
 	touch_pages(lane->addr, pages);
 	lane_resume(lane);
-	return op_fork(lane, 0);
+	return fork_parent(lane);
+}
+
+/* What fork takes of the parent's time. */
+int op_fork(struct lane *lane, unsigned long i)
+{
+	return fork_parent(lane);
 }
 
 int op_fork_dirtied(struct lane *lane, unsigned long i)
