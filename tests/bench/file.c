@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What only mappings of files can do. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,6 +29,29 @@ int teardown_clean(struct lane *lane)
 	int ret = teardown_unmap(lane);
 
 	return ret ? ret : clean(lane);
+}
+
+/* What a world has found out about an open file does not help here. */
+int op_map_unmap_opened(struct lane *lane, unsigned long i)
+{
+	char path[32], *p;
+	int ret, fd, old = lane->fd;
+
+	lane_pause(lane);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", old);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	lane->fd = fd;
+	lane_resume(lane);
+	ret = lane_map(lane, lane->addr, lane_bytes(lane), 0, &p);
+	if (!ret)
+		ret = lane_unmap(lane, p, lane_bytes(lane));
+	lane_pause(lane);
+	close(fd);
+	lane->fd = old;
+	lane_resume(lane);
+	return ret;
 }
 
 int op_map_read_unmap(struct lane *lane, unsigned long i)

@@ -7,6 +7,7 @@
 int setup_clean(struct lane *lane);
 int teardown_clean(struct lane *lane);
 
+int op_map_unmap_opened(struct lane *lane, unsigned long i);
 int op_map_read_unmap(struct lane *lane, unsigned long i);
 int op_read_scattered(struct lane *lane, unsigned long i);
 int op_msync(struct lane *lane, unsigned long i);

@@ -260,6 +260,8 @@ const struct row rows[] = {
 	/* Files, in the page cache. */
 	{ "mmap+munmap file 1M", "pair", 256, 1, 256, .op = op_map_unmap,
 	  SHARED(EXT4) },
+	{ "mmap+munmap file 1M opened", "pair", 64, 1, 256,
+	  .op = op_map_unmap_opened, SHARED(EXT4) },
 	{ "mmap+read+munmap file 1M", "page", 4, 256, 256,
 	  .op = op_map_read_unmap, SHARED(EXT4) },
 	{ "file read fault", "page", 256, 1, 256, MAPPED, .op = op_read,
