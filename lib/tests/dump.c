@@ -273,6 +273,8 @@ static void test_kinds(void)
 	list_area(16, 18, "rw-p 00000000 08:01 80 /file");
 	list_area(18, 20, "r-xp 00000000 08:01 80 /file");
 	list_area(20, 22, "rw-s 00000000 08:01 81 [dd] /x (deleted)");
+	list_area(22, 24, "r--p 00000000 08:01 82 /x (deleted)");
+	list_area(24, 26, "rw-s 00000000 08:01 83 /x (del (deleted)");
 	ok(altvm_dump(vm, file, 0) == 0, "kinds of areas");
 	ok(dumped(2) == 0, "PROT_NONE: no contents");
 	ok(dumped(4) == 0 && dumped(6) == 0, "MADV_DONTDUMP: none");
@@ -283,6 +285,8 @@ static void test_kinds(void)
 	ok(dumped(16) == 2 * PAGE, "a private file that can be written");
 	ok(dumped(18) == 0, "and one that cannot: none");
 	ok(dumped(20) == 0, "MADV_DONTDUMP of an unlinked file: none");
+	ok(dumped(22) == 0, "an unlinked file that is private: none");
+	ok(dumped(24) == 2 * PAGE, "an unlinked file of an odd name");
 	ok(altvm_dump(vm, file, ALTVM_DUMP_SHARED) == 0, "ALTVM_DUMP_SHARED");
 	ok(dumped(10) == 2 * PAGE && dumped(18) == 0, "also the shared file");
 }
@@ -328,7 +332,9 @@ static void test_unreadable(void)
 	list_area(2, 12, "rw-p 00000000 00:00 0");
 	mprotect(base + 4 * PAGE, PAGE, PROT_NONE);
 	mprotect(base + 11 * PAGE, PAGE, PROT_NONE);
-	ok(altvm_dump(vm, file, 0) == 0, "memory that cannot be read");
+	errno = 77;
+	ok(altvm_dump(vm, file, 0) == 0 && errno == 77,
+	   "memory that cannot be read");
 	ok(page_byte(3) == 0x55 && page_byte(5) == 0x55, "is no harm");
 	ok(page_byte(4) == 0 && page_byte(11) == 0, "and a hole");
 	ok(dumped(2) == 10 * PAGE, "the file is as long as it should be");
@@ -405,7 +411,10 @@ static void test_errors(void)
 	sys.list = NULL;
 	ok(altvm_dump(vm, file, 0) == -1 && errno == ENOENT,
 	   "no /proc: ENOENT");
-	sys.list = (char *)"pos:\t0\n";
+	*text = '\0';
+	list_window("");
+	list_area(2, 3, "rw-p 00000000 00:00 0");
+	sys.list = text;
 	ok(altvm_dump(vm, file, 0) == -1 && errno == ENXIO, "no window: ENXIO");
 	ok(lowest_free_fd() == before, "no file is left open");
 }
