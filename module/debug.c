@@ -10,16 +10,66 @@
 #include <linux/cred.h>
 
 #include "debug.h"
+#include "file.h"
 #include "tree.h"
+
+/* Those of the VmFlags in /proc/PID/smaps that one can ask for. */
+static void show_flags(struct seq_file *m, unsigned long attr)
+{
+	static const struct {
+		unsigned long flag;
+		const char *name;
+	} flags[] = {
+		{ VM_DONTCOPY, "dc" }, { VM_DONTDUMP, "dd" },
+		{ VM_NORESERVE, "nr" }, { VM_NOHUGEPAGE, "nh" },
+		{ VM_RAND_READ, "rr" }, { VM_SEQ_READ, "sr" },
+		{ VM_WIPEONFORK, "wf" },
+	};
+	bool any = false;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (!(attr & flags[i].flag))
+			continue;
+		seq_printf(m, "%s%s", any ? " " : " [", flags[i].name);
+		any = true;
+	}
+	if (any)
+		seq_putc(m, ']');
+}
+
+/* Under RCU: another reference keeps the file from going. */
+static void show_file(struct seq_file *m, const struct altvm_area *area)
+{
+	struct altvm_file_area *fa = area->fa;
+	const struct inode *inode;
+
+	if (!fa || !refcount_inc_not_zero(&fa->refs)) {
+		seq_puts(m, "00000000 00:00 0");
+		show_flags(m, area->attr);
+		return;
+	}
+	inode = file_user_inode(fa->vma.vm_file);
+	seq_printf(m, "%08llx %02x:%02x %lu",
+		   (u64)altvm_file_pgoff(fa, area->start) << PAGE_SHIFT,
+		   MAJOR(inode->i_sb->s_dev), MINOR(inode->i_sb->s_dev),
+		   inode->i_ino);
+	show_flags(m, area->attr);
+	seq_putc(m, ' ');
+	seq_path(m, file_user_path(fa->vma.vm_file), "\n");
+	altvm_file_put(fa);
+}
 
 static void show_area(struct seq_file *m, const struct altvm_area *area)
 {
 	if (area->attr & ALTVM_ATTR_BUSY)
 		return;
-	seq_printf(m, "%08lx-%08lx %c%c%cp 00000000 00:00 0\n", area->start,
-		   area->end, area->attr & VM_READ ? 'r' : '-',
+	seq_printf(m, "%08lx-%08lx %c%c%c%c ", area->start, area->end,
+		   area->attr & VM_READ ? 'r' : '-',
 		   area->attr & VM_WRITE ? 'w' : '-',
-		   area->attr & VM_EXEC ? 'x' : '-');
+		   area->attr & VM_EXEC ? 'x' : '-',
+		   area->attr & VM_MAYSHARE ? 's' : 'p');
+	show_file(m, area);
+	seq_putc(m, '\n');
 }
 
 /*
@@ -37,9 +87,10 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 {
 	struct altvm_area area;
 
-	seq_printf(m, "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB\n",
-		   space->start, space->end, space->tgid,
-		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10));
+	seq_printf(m, "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB%s\n",
+		   space->start, space->end, READ_ONCE(space->tgid),
+		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10),
+		   space->mm == current->mm ? " self" : "");
 	altvm_for_each_area(space, &area, space->start, space->limit) {
 		show_area(m, &area);
 		if (seq_has_overflowed(m))

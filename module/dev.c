@@ -9,12 +9,14 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
+#include "advise.h"
 #include "debug.h"
 #include "dev.h"
 #include "map.h"
 #include "protect.h"
 #include "residency.h"
 #include "space.h"
+#include "sync.h"
 
 union cmd_buffer {
 	u32 size;
@@ -23,6 +25,8 @@ union cmd_buffer {
 	struct altvm_munmap munmap;
 	struct altvm_mprotect mprotect;
 	struct altvm_mincore mincore;
+	struct altvm_msync msync;
+	struct altvm_madvise madvise;
 };
 
 static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf);
@@ -53,6 +57,16 @@ static int cmd_mincore(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	return altvm_residency_mincore(ctx, &buf->mincore);
 }
 
+static int cmd_msync(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_sync_msync(ctx, &buf->msync);
+}
+
+static int cmd_madvise(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_advise_madvise(ctx, &buf->madvise);
+}
+
 /**
  * struct cmd - a command
  * @size: of its structure
@@ -81,6 +95,8 @@ static const struct cmd cmds[] = {
 	CMD(MUNMAP, munmap, length, NO_OUT),
 	CMD(MPROTECT, mprotect, length, NO_OUT),
 	CMD(MINCORE, mincore, vec, NO_OUT),
+	CMD(MSYNC, msync, length, NO_OUT),
+	CMD(MADVISE, madvise, length, NO_OUT),
 };
 
 static_assert(sizeof(struct altvm_query) == 72);
@@ -88,6 +104,8 @@ static_assert(sizeof(struct altvm_mmap) == 56);
 static_assert(sizeof(struct altvm_munmap) == 24);
 static_assert(sizeof(struct altvm_mprotect) == 24);
 static_assert(sizeof(struct altvm_mincore) == 32);
+static_assert(sizeof(struct altvm_msync) == 24);
+static_assert(sizeof(struct altvm_madvise) == 24);
 
 static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 {

@@ -2,6 +2,8 @@
 /*
  * Faults on the window: find the area, check the access, get the page, map it.
  *
+ * Private memory, and of a private mapping of a file what has been written to:
+ *
  *   tree        access             store       what happens
  *   ----------  -----------------  ----------  ---------------------------------
  *   nothing     any                            SIGSEGV, SEGV_MAPERR
@@ -19,25 +21,41 @@
  *   area        write              a page of   a copy; if the others are gone,
  *                                  others too  that page
  *
+ * A file, where the store has nothing:
+ *
+ *   area        access   PTE        what happens
+ *   ----------  -------  ---------  ----------------------------------------------
+ *   any         read     none       map what is cached around; if that was not the
+ *                                   page, have the file system provide it
+ *   shared      write    none       have it provided, then as below
+ *   shared      write    read-only  ask the file system, map it writable, dirty it
+ *   private     write    none       have it provided, then as below
+ *   private     write    read-only  store a copy
+ *   beyond the end of the file      SIGBUS
+ *
  * An instruction fetch is a read here: on a page that is mapped without execute
  * rights the CPU faults again, and the kernel then raises SEGV_ACCERR by itself.
  *
- * The page is allocated and zeroed with no lock of ours held.  Then, with the
- * leaf locked, the tree is read: whoever changes it takes the leaf's lock
- * afterwards, so either we see the change, or he sees our PTE.
+ * The page is allocated and zeroed, or provided by the file system, with no lock of
+ * ours held.  Then, with the leaf locked, the tree is read: whoever changes it
+ * takes the leaf's lock afterwards, so either we see the change, or he sees our
+ * PTE.
  *
  * The core holds mmap_lock or the window's VMA lock, and never finishes a fault
  * itself: all handlers return VM_FAULT_NOPAGE.  A fault can come from another
  * process (process_vm_readv, ptrace) and from the kernel (copy_to_user): no
  * signal then, the caller gets EFAULT.
  */
+#include <linux/file.h>
 #include <linux/highmem.h>
+#include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
 #include <asm/trap_pf.h>
 #include <asm/trapnr.h>
 
 #include "fault.h"
+#include "pagecache.h"
 #include "pte.h"
 #include "space.h"
 #include "store.h"
@@ -46,23 +64,37 @@
 /* How many pages a read of untouched memory maps at most. */
 #define ZERO_AHEAD_MAX 16
 
+/* The aligned piece of a file of which a read maps what is cached. */
+#define AROUND_SIZE (16 * PAGE_SIZE)
+
 /**
  * struct fault - what is known about a fault
  * @space: where
  * @addr: page-aligned
+ * @vmf: the core's; NULL if it is no fault
  * @write: is it a write?
  * @present: is there a PTE, which does not let write?
  * @need: is a new page likely to be needed?
  * @copy: is it going to be copied to, so that it need not be zeroed?
+ * @fetch: is a page of @from needed?
  * @attr: of the area, as read from the tree
+ * @fa: of the area, as read from the tree
  * @page: a new zeroed page, ready to be stored; NULL if there is none yet
+ * @cached: a page of a file; referenced
+ * @from: the file area that @cached was, or is to be, fetched for; referenced
+ * @dirtied: the file area that was stored to; referenced
+ * @result: VM_FAULT_* that the file system has said
  */
 struct fault {
 	struct altvm_space *space;
 	unsigned long addr;
-	bool write, present, need, copy;
+	struct vm_fault *vmf;
+	bool write, present, need, copy, fetch;
 	unsigned long attr;
-	struct page *page;
+	struct altvm_file_area *fa;
+	struct page *page, *cached;
+	struct altvm_file_area *from, *dirtied;
+	vm_fault_t result;
 };
 
 /**
@@ -159,6 +191,185 @@ static int fault_map(struct fault *f, struct altvm_leaf *leaf)
 	return ret == -EFAULT ? -EAGAIN : ret;
 }
 
+static void forget_cached(struct fault *f)
+{
+	if (f->cached)
+		put_page(f->cached);
+	if (f->from)
+		altvm_file_put(f->from);
+	f->cached = NULL;
+	f->from = NULL;
+}
+
+/* Have a page of the file fetched, and come again.  The leaf is locked. */
+static int want_cached(struct fault *f)
+{
+	forget_cached(f);
+	refcount_inc(&f->fa->refs);
+	f->from = f->fa;
+	f->fetch = true;
+	return -EAGAIN;
+}
+
+/* Nothing is locked.  Return: -EAGAIN, or -EIO and f->result says what. */
+static int fault_fetch(struct fault *f)
+{
+	unsigned int flags = f->vmf ? f->vmf->flags : 0;
+	vm_fault_t ret;
+
+	f->fetch = false;
+	ret = altvm_pagecache_fetch(f->from, f->addr, flags, &f->cached);
+	f->result |= ret & ~VM_FAULT_NOPAGE;
+	return ret & VM_FAULT_ERROR ? -EIO : -EAGAIN;
+}
+
+/*
+ * Map what is cached around a read, without hiding what is stored there.  The
+ * leaf is locked.
+ */
+static bool fault_around(struct fault *f, struct altvm_leaf *leaf)
+{
+	unsigned long low = ALIGN_DOWN(f->addr, AROUND_SIZE);
+	unsigned long high = min(low + AROUND_SIZE, f->fa->vma.vm_end);
+	unsigned long start = f->addr, end = f->addr + PAGE_SIZE;
+
+	low = max(low, f->fa->vma.vm_start);
+	while (start > low && !altvm_leaf_page(leaf, start - PAGE_SIZE))
+		start -= PAGE_SIZE;
+	while (end < high && !altvm_leaf_page(leaf, end))
+		end += PAGE_SIZE;
+	return altvm_pte_insert_around(f->fa, f->vmf, f->addr, start, end);
+}
+
+/* Map the cached page for reading.  The leaf is locked. */
+static int fault_file_read(struct fault *f)
+{
+	bool write = f->attr & VM_SHARED && f->attr & VM_WRITE &&
+		     !(f->attr & ALTVM_ATTR_NOTIFY);
+	int ret;
+
+	if (altvm_pte_populate(f->space, f->addr))
+		return -ENOMEM;
+	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
+		return want_cached(f);
+	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
+				    write);
+	unlock_page(f->cached);
+	return ret;
+}
+
+/* Let the cached page of a shared mapping be written.  The leaf is locked. */
+static int fault_file_write(struct fault *f)
+{
+	vm_fault_t result;
+	int ret;
+
+	if (altvm_pte_populate(f->space, f->addr))
+		return -ENOMEM;
+	result = altvm_pagecache_mkwrite(f->fa, f->addr, f->cached);
+	if (result & VM_FAULT_ERROR) {
+		f->result |= result;
+		return -EIO;
+	}
+	if (!(result & VM_FAULT_LOCKED))
+		return want_cached(f);
+
+	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
+				    true);
+	folio_mark_dirty(page_folio(f->cached));
+	unlock_page(f->cached);
+	refcount_inc(&f->fa->refs);
+	f->dirtied = f->fa;
+	return ret;
+}
+
+/* Store a copy of the cached page of a private mapping.  The leaf is locked. */
+static int fault_file_copy(struct fault *f, struct altvm_leaf *leaf)
+{
+	if (!f->page) {
+		f->need = true;
+		f->copy = true;
+		return -EAGAIN;
+	}
+	if (altvm_leaf_prepare(leaf) || altvm_pte_populate(f->space, f->addr))
+		return -ENOMEM;
+	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
+		return want_cached(f);
+	copy_highpage(f->page, f->cached);
+	altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	altvm_store_adopt(f->space, leaf, f->addr, f->page);
+	altvm_leaf_set(leaf, f->addr, f->page);
+	f->page = NULL;
+	unlock_page(f->cached);
+	return 0;
+}
+
+/*
+ * The store has nothing of a file area.  The leaf is locked.
+ * Return: 0, and the page is mapped, or it is stored now; -EAGAIN if a page must
+ * be fetched or allocated first, -ENOMEM; -EIO, and f->result says what.
+ */
+static int fault_file_empty(struct fault *f, struct altvm_leaf *leaf)
+{
+	int ret;
+
+	/* The area may have become another since. */
+	if (f->from && f->from != f->fa)
+		forget_cached(f);
+	if (!f->cached)
+		return !f->write && fault_around(f, leaf) ? 0 : want_cached(f);
+	if (f->write && !(f->attr & VM_SHARED))
+		return fault_file_copy(f, leaf);
+
+	ret = f->write ? fault_file_write(f) : fault_file_read(f);
+	/* Something else is there, as while it migrates.  The core knows. */
+	return ret == -EBUSY ? 0 : ret;
+}
+
+/*
+ * Has the file been cut off below a page that had been copied from it?  Then that
+ * is gone, too: the PTE is already.  The leaf is locked.
+ */
+static bool fault_is_cut_off(struct fault *f, struct altvm_leaf *leaf)
+{
+	if (f->present || !altvm_leaf_page(leaf, f->addr) ||
+	    !altvm_pagecache_is_beyond(f->fa, f->addr))
+		return false;
+	altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	altvm_leaf_strip(leaf, f->addr, f->addr + PAGE_SIZE);
+	return true;
+}
+
+/* A fault on a file area.  The leaf is locked.  As fault_file_empty(), or -ENODEV. */
+static int fault_file(struct fault *f, struct altvm_leaf *leaf)
+{
+	/* Rmap does not know of a forked child's files yet. */
+	if (unlikely(!smp_load_acquire(&f->space->amm)))
+		return -ENODEV;
+	if (unlikely(fault_is_cut_off(f, leaf))) {
+		f->result |= VM_FAULT_SIGBUS;
+		return -EIO;
+	}
+	if (!altvm_leaf_page(leaf, f->addr)) {
+		int ret = fault_file_empty(f, leaf);
+
+		if (ret || !altvm_leaf_page(leaf, f->addr))
+			return ret;
+	}
+	return fault_store(f, leaf) ?: fault_map(f, leaf);
+}
+
+/* A fault on private memory.  The leaf is locked.  As fault_store(). */
+static int fault_private(struct fault *f, struct altvm_leaf *leaf)
+{
+	bool first = !f->write && !altvm_leaf_page(leaf, f->addr);
+	int ret = fault_store(f, leaf) ?: fault_map(f, leaf);
+
+	if (!ret && first)
+		fault_ahead(f, leaf);
+	return ret;
+}
+
 static bool fault_allowed(const struct fault *f)
 {
 	/* As access_error() in the kernel: on x86 any right implies reading. */
@@ -168,18 +379,17 @@ static bool fault_allowed(const struct fault *f)
 /* What the tree says.  Return: 0, -EFAULT, -EACCES, or -EBUSY to wait. */
 static int fault_check(struct fault *f)
 {
-	if (!altvm_tree_load(f->space, f->addr, &f->attr))
+	if (!altvm_tree_load(f->space, f->addr, &f->attr, &f->fa))
 		return -EFAULT;
 	if (unlikely(f->attr & ALTVM_ATTR_BUSY))
 		return -EBUSY;
 	return fault_allowed(f) ? 0 : -EACCES;
 }
 
-/* As fault_check(), or -ENOMEM, or -EAGAIN if something is missing. */
+/* As fault_check() and fault_file(). */
 static int fault_try(struct fault *f)
 {
 	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
-	bool first;
 	int ret;
 
 	if (unlikely(!leaf)) {
@@ -199,20 +409,15 @@ static int fault_try(struct fault *f)
 
 	mutex_lock(&leaf->lock);
 	ret = fault_check(f);
-	first = !f->write && !altvm_leaf_page(leaf, f->addr);
 	if (!ret)
-		ret = fault_store(f, leaf);
-	if (!ret)
-		ret = fault_map(f, leaf);
-	if (!ret && first)
-		fault_ahead(f, leaf);
+		ret = f->fa ? fault_file(f, leaf) : fault_private(f, leaf);
 	mutex_unlock(&leaf->lock);
 	return ret;
 }
 
 /*
- * Return: 0 when the page is mapped, -EFAULT if nothing is mapped there,
- * -EACCES, -EINTR, -ENOMEM.
+ * Return: 0 when the page is mapped; -EFAULT if nothing is mapped there; -EACCES,
+ * -EINTR, -ENOMEM, -EIO, -ENODEV.
  */
 static int fault_handle(struct fault *f)
 {
@@ -222,8 +427,24 @@ static int fault_handle(struct fault *f)
 		ret = fault_try(f);
 		if (unlikely(ret == -EBUSY))
 			ret = altvm_tree_wait(f->space, f->addr) ?: -EAGAIN;
+		if (ret == -EAGAIN && f->fetch)
+			ret = fault_fetch(f);
+		if (ret == -EAGAIN && fatal_signal_pending(current))
+			ret = -EINTR;
 	} while (ret == -EAGAIN);
 	return ret;
+}
+
+/* Let go of what a fault has taken.  Nothing is locked. */
+static void fault_finish(struct fault *f)
+{
+	if (f->page)
+		put_page(f->page);
+	forget_cached(f);
+	if (f->dirtied) {
+		altvm_pagecache_dirtied(f->dirtied);
+		altvm_file_put(f->dirtied);
+	}
 }
 
 /*
@@ -233,17 +454,18 @@ static int fault_handle(struct fault *f)
 static bool fault_restore(struct fault *f)
 {
 	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
-	unsigned long attr;
-	bool present;
+	bool present = false;
 
 	if (!leaf)
 		return false;
 	mutex_lock(&leaf->lock);
-	present = altvm_leaf_page(leaf, f->addr) &&
-		  altvm_tree_load(f->space, f->addr, &attr) &&
-		  attr == f->attr && attr & VM_ACCESS_FLAGS;
-	if (present)
-		fault_map(f, leaf);
+	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS) {
+		present = altvm_leaf_page(leaf, f->addr);
+		if (present)
+			fault_map(f, leaf);
+		else if (f->fa && smp_load_acquire(&f->space->amm))
+			present = fault_around(f, leaf);
+	}
 	mutex_unlock(&leaf->lock);
 	return present;
 }
@@ -308,11 +530,42 @@ static vm_fault_t fault_again(struct fault *f)
 	return VM_FAULT_NOPAGE;
 }
 
+/*
+ * A forked child's first access to a file: its mm has to get our notifier before,
+ * and that needs mmap_lock for write.  So the core is to come again.
+ */
+static vm_fault_t fault_attach(struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	struct file *file;
+
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+		return VM_FAULT_SIGBUS;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	file = get_file(vmf->vma->vm_file);
+	release_fault_lock(vmf);
+	altvm_space_attach(file->private_data, mm);
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
+/* Where there may be files, a write does not always need a new page. */
+static void fault_guess(struct fault *f)
+{
+	if (!f->need || !READ_ONCE(f->space->special) ||
+	    !altvm_tree_load(f->space, f->addr, &f->attr, &f->fa))
+		return;
+	f->need = !(f->attr & VM_SHARED);
+	f->copy = f->fa;
+}
+
 static vm_fault_t fault(struct vm_fault *vmf)
 {
 	struct fault f = {
 		.space = altvm_space_of(vmf->vma),
 		.addr = vmf->address & PAGE_MASK,
+		.vmf = vmf,
 		.write = vmf->flags & FAULT_FLAG_WRITE,
 		.present = vmf->flags & FAULT_FLAG_MKWRITE,
 		/* Other than the zero page, what is mapped is in the store. */
@@ -322,13 +575,21 @@ static vm_fault_t fault(struct vm_fault *vmf)
 
 	if (!f.space)
 		return VM_FAULT_SIGBUS;
+	fault_guess(&f);
+	if (f.present && vmf->page) {
+		get_page(vmf->page);
+		f.cached = vmf->page;
+	}
 	ret = fault_handle(&f);
-	if (f.page)
-		put_page(f.page);
+	fault_finish(&f);
 
 	switch (ret) {
 	case 0:
-		return VM_FAULT_NOPAGE;
+		return VM_FAULT_NOPAGE | (f.result & VM_FAULT_MAJOR);
+	case -EIO:
+		return f.result;
+	case -ENODEV:
+		return fault_attach(vmf);
 	case -EFAULT:
 		return VM_FAULT_SIGSEGV;
 	case -EACCES:
@@ -364,11 +625,10 @@ static int altvm_vm_mprotect(struct vm_area_struct *window, unsigned long start,
 	return -EACCES;
 }
 
-/* Copy part of one page; the leaf is locked and has the page. */
-static void fault_copy(struct altvm_leaf *leaf, unsigned long addr, void *buf,
-		       int len, bool write)
+/* Copy part of one page. */
+static void access_copy(struct page *page, unsigned long addr, void *buf,
+			int len, bool write)
 {
-	struct page *page = altvm_leaf_page(leaf, addr);
 	void *kaddr =
 		kmap_local_page(altvm_page_is_zero(page) ? ZERO_PAGE(0) : page);
 
@@ -377,6 +637,37 @@ static void fault_copy(struct altvm_leaf *leaf, unsigned long addr, void *buf,
 	else
 		memcpy(buf, kaddr + offset_in_page(addr), len);
 	kunmap_local(kaddr);
+}
+
+/*
+ * The page to read or write, whatever its protection is.  The leaf is locked.
+ * Return: 0, -EFAULT, or as fault_file().
+ */
+static int access_page(struct fault *f, struct altvm_leaf *leaf,
+		       struct page **page)
+{
+	int ret;
+
+	if (!altvm_tree_load(f->space, f->addr, &f->attr, &f->fa) ||
+	    f->attr & ALTVM_ATTR_BUSY)
+		return -EFAULT;
+	if (f->fa && !altvm_leaf_page(leaf, f->addr)) {
+		/* As check_vma_flags() in mm/: only a copy may be written. */
+		if (f->write ? (f->attr & (VM_SHARED | VM_MAYWRITE)) !=
+				       VM_MAYWRITE :
+			       !(f->attr & VM_MAYREAD))
+			return -EFAULT;
+		if (!f->cached || f->from != f->fa)
+			return want_cached(f);
+		*page = f->cached;
+		if (!f->write)
+			return 0;
+		ret = fault_file_copy(f, leaf);
+	} else {
+		ret = fault_store(f, leaf);
+	}
+	*page = altvm_leaf_page(leaf, f->addr);
+	return ret;
 }
 
 /* Read or write one page whatever its protection, as a debugger does. */
@@ -389,6 +680,7 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 		.write = write,
 	};
 	struct altvm_leaf *leaf;
+	struct page *page;
 	int ret;
 
 	do {
@@ -400,17 +692,14 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 			break;
 
 		mutex_lock(&leaf->lock);
-		if (!altvm_tree_load(space, addr, &f.attr) ||
-		    f.attr & ALTVM_ATTR_BUSY)
-			ret = -EFAULT;
-		else
-			ret = fault_store(&f, leaf);
+		ret = access_page(&f, leaf, &page);
 		if (!ret)
-			fault_copy(leaf, addr, buf, len, write);
+			access_copy(page, addr, buf, len, write);
 		mutex_unlock(&leaf->lock);
-	} while (ret == -EAGAIN);
-	if (f.page)
-		put_page(f.page);
+		if (ret == -EAGAIN && f.fetch)
+			ret = fault_fetch(&f);
+	} while (ret == -EAGAIN && !fatal_signal_pending(current));
+	fault_finish(&f);
 	return ret;
 }
 
@@ -432,7 +721,7 @@ static int altvm_vm_access(struct vm_area_struct *window, unsigned long addr,
 	return done ?: -EFAULT;
 }
 
-/* The window's operations; the embedded VMAs share them. */
+/* The window's operations. */
 const struct vm_operations_struct altvm_vm_ops = {
 	.open = altvm_space_vm_open,
 	.close = altvm_space_vm_close,
@@ -513,7 +802,8 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 		return -ENOMEM;
 	if (area.attr & ALTVM_ATTR_BUSY)
 		return altvm_tree_wait(space, *addr);
-	if (!(area.attr & VM_ACCESS_FLAGS))
+	/* Files are populated through the core, see map.c. */
+	if (!(area.attr & VM_ACCESS_FLAGS) || area.fa)
 		return -EFAULT;
 
 	end = min3(end, area.end, ALIGN(*addr + 1, PMD_SIZE));
@@ -540,7 +830,8 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
  *
  * Context: no lock held.
  * Return: 0; -EAGAIN if somebody waits for the calls in this space to leave it;
- * -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE; -EINTR if killed.
+ * -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE and for files; -EINTR
+ * if killed.
  */
 int altvm_fault_populate(struct altvm_space *space, unsigned long *start,
 			 unsigned long end)

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 
 #include "dev.h"
+#include "file.h"
 #include "space.h"
 #include "store.h"
 
@@ -21,11 +22,16 @@ static int __init altvm_init(void)
 	ret = altvm_store_module_init();
 	if (ret)
 		goto err_space;
-	ret = altvm_dev_init();
+	ret = altvm_file_module_init();
 	if (ret)
 		goto err_store;
+	ret = altvm_dev_init();
+	if (ret)
+		goto err_file;
 	return 0;
 
+err_file:
+	altvm_file_module_exit();
 err_store:
 	altvm_store_module_exit();
 err_space:
@@ -38,6 +44,7 @@ static void __exit altvm_exit(void)
 	altvm_dev_exit();
 	/* Waits for what is freed by RCU, spaces among it. */
 	altvm_space_exit();
+	altvm_file_module_exit();
 	altvm_store_module_exit();
 }
 

@@ -7,8 +7,8 @@
  *
  * Taking away: 1. the range is busy, so no fault can validate in it any more;
  * 2. each leaf is locked in turn, which waits for the faults that validated
- * before, and stripped; 3. one zap removes all PTEs, flushes, and frees; 4. the
- * range is a hole, or the new area.
+ * before, and stripped; 3. one zap removes all PTEs, flushes, and frees, and
+ * files are unlinked; 4. the range is a hole, or the new area.
  */
 #include <linux/file.h>
 #include <linux/mman.h>
@@ -16,6 +16,7 @@
 #include <linux/sched/mm.h>
 
 #include "fault.h"
+#include "file.h"
 #include "limits.h"
 #include "map.h"
 #include "pte.h"
@@ -70,12 +71,24 @@ static unsigned long strip_leaves(struct altvm_space *space,
 	return stripped;
 }
 
+/**
+ * struct taken - what is left to do when a range has been taken away
+ * @files: its file areas
+ * @trim: there may be leaves that can be trimmed
+ */
+struct taken {
+	struct list_head files;
+	bool trim;
+};
+
 /* Steps 2 and 3.  The range is busy. */
 static void take_pages(struct altvm_space *space, unsigned long start,
-		       unsigned long end, bool *trim)
+		       unsigned long end, struct taken *taken)
 {
-	if (strip_leaves(space, start, end, trim))
+	if (strip_leaves(space, start, end, &taken->trim) ||
+	    !list_empty(&taken->files))
 		altvm_pte_zap(space, start, end);
+	altvm_file_unlink_list(&taken->files);
 }
 
 /* Free what leaves in the hole around [start, end) do not need any more. */
@@ -116,11 +129,11 @@ static int unmap_in_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 
 /*
  * Make [start, end) a hole at once if that is easy, because no page is there;
- * otherwise claim it.
+ * otherwise claim it.  @files: there are files, of whose pages only the PTEs know.
  * Return: 1 if it is a hole, 0 if it is busy, -ENOMEM and nothing has changed.
  */
 static int unmap_begin(struct altvm_space *space, unsigned long start,
-		       unsigned long end)
+		       unsigned long end, bool files)
 {
 	unsigned long at = start;
 	struct altvm_leaf *leaf = altvm_store_next(space, &at, end);
@@ -138,34 +151,47 @@ static int unmap_begin(struct altvm_space *space, unsigned long start,
 		return altvm_tree_claim(space, start, end,
 					GFP_KERNEL | __GFP_NOFAIL);
 	}
-	if (at == start && ALIGN(at + 1, PMD_SIZE) >= end)
+	if (!files && at == start && ALIGN(at + 1, PMD_SIZE) >= end)
 		ret = unmap_in_leaf(space, leaf, start, end);
 	return ret ?: altvm_tree_claim(space, start, end, GFP_KERNEL);
 }
 
+/* Cut what is mapped at the edges of a range.  The space is locked. */
+static int cut_files(struct altvm_space *space, unsigned long start,
+		     unsigned long end)
+{
+	return altvm_file_split(space, start) ?: altvm_file_split(space, end);
+}
+
 /* The space is locked, also on return, but not all the time. */
 static int unmap_locked(struct altvm_space *space, unsigned long start,
-			unsigned long end, bool *trim)
+			unsigned long end, struct taken *taken)
 {
 	struct count count;
 	int ret;
 
-	ret = altvm_tree_wait_locked(space, start, end);
+	ret = altvm_tree_wait_locked(space, start, end) ?:
+		      cut_files(space, start, end);
 	if (ret)
 		return ret;
 	count = count_range(space, start, end);
 	if (!count.total)
 		return 0;
 
-	ret = unmap_begin(space, start, end);
-	if (ret < 0)
+	altvm_file_collect(space, start, end, &taken->files);
+	ret = unmap_begin(space, start, end, !list_empty(&taken->files));
+	if (ret < 0) {
+		INIT_LIST_HEAD(&taken->files);
 		return ret;
+	}
 	altvm_limits_uncharge(space, count.total, count.data);
-	if (ret > 0)
+	if (ret > 0) {
+		altvm_file_unlink_list(&taken->files);
 		return 0;
+	}
 
 	mutex_unlock(&space->lock);
-	take_pages(space, start, end, trim);
+	take_pages(space, start, end, taken);
 	mutex_lock(&space->lock);
 	altvm_tree_erase(space, start, end, GFP_KERNEL | __GFP_NOFAIL);
 	altvm_tree_release(space);
@@ -184,8 +210,8 @@ static int unmap_locked(struct altvm_space *space, unsigned long start,
 int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 {
 	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
+	struct taken taken = { .files = LIST_HEAD_INIT(taken.files) };
 	struct altvm_space *space;
-	bool trim = false;
 	int ret = -EINVAL;
 
 	if (offset_in_page(start) || !len)
@@ -196,48 +222,83 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 
 	if (altvm_range_ok(space, start, len)) {
 		mutex_lock(&space->lock);
-		ret = unmap_locked(space, start, start + len, &trim);
+		ret = unmap_locked(space, start, start + len, &taken);
 		altvm_tree_validate(space);
 		mutex_unlock(&space->lock);
-		if (trim)
+		if (taken.trim)
 			trim_leaves(space, start, start + len);
 	}
 	altvm_space_leave(space);
+	altvm_file_drop_list(&taken.files);
 	return ret;
 }
 
-/* What mmap is asked for. */
+/**
+ * struct map_request - what mmap is asked for
+ * @addr: where; in the end, where it is
+ * @len: in bytes
+ * @attr: of the area
+ * @flags: MAP_* of mmap(2)
+ * @fa: of a file: the area
+ * @error: that the file does not let itself be mapped; but where it does not fit is
+ *	told first, as natively
+ */
 struct map_request {
 	unsigned long addr, len, attr;
 	u32 flags;
+	struct altvm_file_area *fa;
+	int error;
 };
 
-static int map_check_file(const struct altvm_mmap *cmd)
+/* May the file be mapped, and how?  @file: NULL for MAP_ANONYMOUS. */
+static int map_vet(const struct altvm_mmap *cmd, struct file *file,
+		   struct map_request *req, struct altvm_vetted *vetted)
 {
-	struct fd f;
+	u64 last = cmd->offset + req->len - PAGE_SIZE;
+	int ret;
 
-	if (cmd->flags & MAP_ANONYMOUS)
-		return 0;
-	f = fdget(cmd->fd);
-	if (!fd_file(f))
-		return -EBADF;
-	fdput(f);
-	return -EOPNOTSUPP;
+	if (file) {
+		if (last < cmd->offset)
+			return -EOVERFLOW;
+		ret = altvm_file_vet(file, cmd->prot, req->flags, last, vetted);
+		if (ret || !vetted->file || !S_ISCHR(file_inode(file)->i_mode))
+			return ret;
+		/* /dev/zero, and the kernel's shmem file is of one page only. */
+		fput(vetted->file);
+	}
+	return altvm_file_vet_anon(req->len, req->attr & VM_ACCESS_FLAGS,
+				   req->attr & VM_NORESERVE, vetted);
+}
+
+/* Make the area of a file mapping, or find out why there cannot be any. */
+static void map_make_file(const struct altvm_mmap *cmd, struct file *file,
+			  struct map_request *req)
+{
+	struct altvm_vetted vetted;
+	struct altvm_file_area *fa;
+
+	req->error = map_vet(cmd, file, req, &vetted);
+	/* Without a file it is private memory, of /dev/zero. */
+	if (req->error || !vetted.file)
+		return;
+	fa = altvm_file_create(&vetted, file ? cmd->offset >> PAGE_SHIFT : 0);
+	if (IS_ERR(fa)) {
+		req->error = PTR_ERR(fa);
+		fput(vetted.file);
+		return;
+	}
+	req->fa = fa;
+	req->attr = fa->attr;
 }
 
 /* What do_mmap() checks once the place is known. */
 static int map_check_type(struct altvm_space *space,
 			  const struct map_request *req)
 {
-	switch (req->flags & MAP_TYPE) {
-	case MAP_PRIVATE:
-		break;
-	case MAP_SHARED:
-	case MAP_DROPPABLE:
+	if (req->error)
+		return req->error;
+	if ((req->flags & MAP_TYPE) == MAP_DROPPABLE)
 		return -EOPNOTSUPP;
-	default:
-		return -EINVAL;
-	}
 	if (req->flags & (MAP_HUGETLB | MAP_GROWSDOWN | MAP_LOCKED))
 		return -EOPNOTSUPP;
 	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
@@ -246,16 +307,9 @@ static int map_check_type(struct altvm_space *space,
 	return 0;
 }
 
-/* All that can be told without the space, in the order of ksys_mmap_pgoff(). */
+/* All that can be told of the arguments, in the order of do_mmap(). */
 static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 {
-	int ret;
-
-	if (offset_in_page(cmd->offset))
-		return -EINVAL;
-	ret = map_check_file(cmd);
-	if (ret)
-		return ret;
 	if (!cmd->length)
 		return -EINVAL;
 	req->len = PAGE_ALIGN(cmd->length);
@@ -277,6 +331,18 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 	if (req->flags & MAP_STACK)
 		req->attr |= VM_NOHUGEPAGE;
 	return 0;
+}
+
+/* What is mapped: private memory, or what has been vetted. */
+static void map_make(const struct altvm_mmap *cmd, struct file *file,
+		     struct map_request *req)
+{
+	u32 type = req->flags & MAP_TYPE;
+
+	if (file || type == MAP_SHARED)
+		map_make_file(cmd, file, req);
+	else if (type != MAP_PRIVATE && type != MAP_DROPPABLE)
+		req->error = -EINVAL;
 }
 
 static bool is_hole(struct altvm_space *space, unsigned long start,
@@ -335,26 +401,50 @@ static int map_fixed(struct altvm_space *space, struct map_request *req)
 	return 0;
 }
 
-/* Replace what is there.  The space is locked, but not all the time. */
-static int map_over(struct altvm_space *space, struct map_request *req)
+/* Enter the new area into the tree. */
+static int map_store(struct altvm_space *space, struct map_request *req,
+		     gfp_t gfp)
 {
 	unsigned long end = req->addr + req->len;
-	bool trim = false;
 	int ret;
 
-	ret = altvm_tree_claim(space, req->addr, end, GFP_KERNEL);
-	if (ret)
+	if (!req->fa)
+		return altvm_tree_store(space, req->addr, end, req->attr, gfp);
+	altvm_file_place(req->fa, space, req->addr, req->len);
+	ret = altvm_tree_put(space, req->addr, end, req->fa, gfp);
+	if (ret) {
+		altvm_file_unlink(req->fa);
 		return ret;
+	}
+	req->fa = NULL;
+	altvm_file_merge(space, req->addr);
+	altvm_file_merge(space, end);
+	return 0;
+}
+
+/* Replace what is there.  The space is locked, but not all the time. */
+static int map_over(struct altvm_space *space, struct map_request *req,
+		    struct taken *taken)
+{
+	unsigned long end = req->addr + req->len;
+	int ret;
+
+	altvm_file_collect(space, req->addr, end, &taken->files);
+	ret = altvm_tree_claim(space, req->addr, end, GFP_KERNEL);
+	if (ret) {
+		INIT_LIST_HEAD(&taken->files);
+		return ret;
+	}
 	mutex_unlock(&space->lock);
-	take_pages(space, req->addr, end, &trim);
+	take_pages(space, req->addr, end, taken);
 	mutex_lock(&space->lock);
-	altvm_tree_store(space, req->addr, end, req->attr,
-			 GFP_KERNEL | __GFP_NOFAIL);
+	map_store(space, req, GFP_KERNEL | __GFP_NOFAIL);
 	altvm_tree_release(space);
 	return 0;
 }
 
-static int map_locked(struct altvm_space *space, struct map_request *req)
+static int map_locked(struct altvm_space *space, struct map_request *req,
+		      struct taken *taken)
 {
 	unsigned long pages = req->len >> PAGE_SHIFT;
 	bool data = altvm_attr_is_data(req->attr);
@@ -366,20 +456,21 @@ static int map_locked(struct altvm_space *space, struct map_request *req)
 	else
 		ret = map_find(space, req);
 	ret = ret ?: map_check_type(space, req);
+	if (!ret && req->flags & MAP_FIXED) {
+		old = count_range(space, req->addr, req->addr + req->len);
+		ret = cut_files(space, req->addr, req->addr + req->len);
+	}
 	if (ret)
 		return ret;
 
-	if (req->flags & MAP_FIXED)
-		old = count_range(space, req->addr, req->addr + req->len);
 	ret = altvm_limits_charge(space, pages - old.total,
 				  (data ? pages : 0) - old.data);
 	if (ret)
 		return ret;
 	if (old.total)
-		ret = map_over(space, req);
+		ret = map_over(space, req, taken);
 	else
-		ret = altvm_tree_store(space, req->addr, req->addr + req->len,
-				       req->attr, GFP_KERNEL);
+		ret = map_store(space, req, GFP_KERNEL);
 	if (ret)
 		altvm_limits_uncharge(space, pages - old.total,
 				      (data ? pages : 0) - old.data);
@@ -388,11 +479,19 @@ static int map_locked(struct altvm_space *space, struct map_request *req)
 
 /* As natively, what cannot be populated is left to faults. */
 static void map_populate(struct altvm_ctx *ctx, unsigned long start,
-			 unsigned long end)
+			 unsigned long end, unsigned long attr)
 {
 	struct altvm_space *space;
 	int ret;
 
+	if (attr & ALTVM_ATTR_MAY) {
+		/* A file: the core does it, by faults. */
+		get_user_pages_unlocked(start, (end - start) >> PAGE_SHIFT,
+					NULL,
+					altvm_attr_is_data(attr) ? FOLL_WRITE :
+								   0);
+		return;
+	}
 	do {
 		space = altvm_space_enter(ctx);
 		if (IS_ERR(space))
@@ -402,6 +501,46 @@ static void map_populate(struct altvm_ctx *ctx, unsigned long start,
 	} while (ret == -EAGAIN);
 }
 
+static int map_request(struct altvm_ctx *ctx, struct map_request *req)
+{
+	struct taken taken = { .files = LIST_HEAD_INIT(taken.files) };
+	struct altvm_space *space = altvm_space_enter(ctx);
+	int ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	mutex_lock(&space->lock);
+	ret = map_locked(space, req, &taken);
+	altvm_tree_validate(space);
+	mutex_unlock(&space->lock);
+	altvm_space_leave(space);
+	altvm_file_drop_list(&taken.files);
+	return ret;
+}
+
+/* @file: NULL for MAP_ANONYMOUS. */
+static int map_file(struct altvm_ctx *ctx, struct altvm_mmap *cmd,
+		    struct file *file)
+{
+	struct map_request req = {};
+	int ret;
+
+	ret = map_check(cmd, &req);
+	if (ret)
+		return ret;
+	map_make(cmd, file, &req);
+	ret = map_request(ctx, &req);
+	if (req.fa)
+		altvm_file_put(req.fa);
+	if (ret)
+		return ret;
+
+	cmd->out_addr = req.addr;
+	if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		map_populate(ctx, req.addr, req.addr + req.len, req.attr);
+	return 0;
+}
+
 /**
  * altvm_map_mmap() - ALTVM_MMAP
  * @ctx: the file's
@@ -409,32 +548,22 @@ static void map_populate(struct altvm_ctx *ctx, unsigned long start,
  *
  * Semantics: mmap(2), do_mmap() in mm/.
  *
- * Return: 0, -EINVAL, -ENOMEM, -EEXIST, -EACCES, -EBADF, -EOPNOTSUPP, -EINTR,
- * -ENXIO.
+ * Return: 0, or the errno of mmap(2); -EINTR, -ENXIO.
  */
 int altvm_map_mmap(struct altvm_ctx *ctx, struct altvm_mmap *cmd)
 {
-	struct altvm_space *space;
-	struct map_request req;
+	struct file *file = NULL;
 	int ret;
 
-	ret = map_check(cmd, &req);
-	if (ret)
-		return ret;
-	space = altvm_space_enter(ctx);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-
-	mutex_lock(&space->lock);
-	ret = map_locked(space, &req);
-	altvm_tree_validate(space);
-	mutex_unlock(&space->lock);
-	altvm_space_leave(space);
-	if (ret)
-		return ret;
-
-	cmd->out_addr = req.addr;
-	if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
-		map_populate(ctx, req.addr, req.addr + req.len);
-	return 0;
+	if (offset_in_page(cmd->offset))
+		return -EINVAL;
+	if (!(cmd->flags & MAP_ANONYMOUS)) {
+		file = fget(cmd->fd);
+		if (!file)
+			return -EBADF;
+	}
+	ret = map_file(ctx, cmd, file);
+	if (file)
+		fput(file);
+	return ret;
 }

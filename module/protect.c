@@ -8,12 +8,18 @@
  * call may have been faster.  So whatever the order in which calls reach a
  * leaf, its PTEs end up as the last change of the tree wants them.
  *
- * What it costs in TLB flushes: none where rights are only added; one for the
- * whole call where they are taken away.
+ * What it costs in TLB flushes: none where only the rights to read and write are
+ * added; one for the whole call where rights are taken away, where that to execute is
+ * added, and where the tree says already what is asked for, since another call that
+ * made it so may not have flushed yet.
+ *
+ * A file area that gets more rights is vetted again, see file.c, with nothing locked:
+ * then the whole call is made once more, which changes nothing that it has changed.
  */
 #include <linux/mman.h>
 #include <linux/personality.h>
 
+#include "file.h"
 #include "limits.h"
 #include "map.h"
 #include "protect.h"
@@ -31,11 +37,22 @@
  * @attr: what all of it is now; 0 if it is not uniform
  * @changes: of the tree, with this one
  * @none: an area was PROT_NONE and is no more: its pages have no PTEs
- * @narrow: some right was taken away
+ * @narrow: TLBs must forget what they know
+ * @files: some of it is of a file, so that PTEs are not in the store only
  */
 struct change {
 	unsigned long start, end, attr, changes;
-	bool none, narrow;
+	bool none, narrow, files;
+};
+
+/**
+ * struct recheck - what is to be vetted before a file area gets more rights
+ * @fa: the area, referenced; NULL if there is nothing to do
+ * @attr: with the rights
+ */
+struct recheck {
+	struct altvm_file_area *fa;
+	unsigned long attr;
 };
 
 /*
@@ -56,13 +73,38 @@ static void protect_note(struct altvm_space *space,
 	change->end = area->end;
 	change->changes = space->changes;
 	change->none |= !(area->attr & VM_ACCESS_FLAGS);
+	change->files |= !!area->fa;
 	change->narrow |= flush & VM_ACCESS_FLAGS;
 }
 
+/*
+ * Give a part of a file area other attributes.  The space is locked.
+ * Return: 0, -ENOMEM, -EACCES, or -EAGAIN if it has to be vetted first.
+ */
+static int protect_file(struct altvm_space *space, struct altvm_area *area,
+			unsigned long attr, struct recheck *recheck)
+{
+	int ret;
+
+	/* As do_mprotect_pkey(): VM_MAY* says what may be. */
+	if (attr & ~(attr >> 4) & VM_ACCESS_FLAGS)
+		return -EACCES;
+	if (attr & VM_ACCESS_FLAGS & ~area->fa->vetted) {
+		refcount_inc(&area->fa->refs);
+		recheck->fa = area->fa;
+		recheck->attr = attr;
+		return -EAGAIN;
+	}
+	ret = altvm_file_isolate(space, area);
+	if (!ret)
+		altvm_file_set_attr(area->fa, attr);
+	return ret;
+}
+
 /* One area, clipped to the range.  The space is locked. */
-static int protect_area(struct altvm_space *space,
-			const struct altvm_area *area, unsigned long prot,
-			struct change *change)
+static int protect_area(struct altvm_space *space, struct altvm_area *area,
+			unsigned long prot, struct change *change,
+			struct recheck *recheck)
 {
 	unsigned long attr = (area->attr & ~VM_ACCESS_FLAGS) | prot;
 	long data = altvm_area_pages(area) *
@@ -79,7 +121,11 @@ static int protect_area(struct altvm_space *space,
 	ret = altvm_limits_charge_data(space, data);
 	if (ret)
 		return ret;
-	ret = altvm_tree_store(space, area->start, area->end, attr, GFP_KERNEL);
+	if (area->fa)
+		ret = protect_file(space, area, attr, recheck);
+	else
+		ret = altvm_tree_store(space, area->start, area->end, attr,
+				       GFP_KERNEL);
 	if (ret) {
 		altvm_limits_charge_data(space, -data);
 		return ret;
@@ -94,7 +140,7 @@ static int protect_area(struct altvm_space *space,
 /* As do_mprotect_pkey(): stops at the first hole or error. */
 static int protect_locked(struct altvm_space *space, unsigned long start,
 			  unsigned long end, unsigned int prot,
-			  struct change *change)
+			  struct change *change, struct recheck *recheck)
 {
 	unsigned long rights = prot & VM_ACCESS_FLAGS;
 	struct altvm_area area;
@@ -116,7 +162,7 @@ static int protect_locked(struct altvm_space *space, unsigned long start,
 
 	for (;;) {
 		altvm_area_clip(&area, start, end);
-		ret = protect_area(space, &area, rights, change);
+		ret = protect_area(space, &area, rights, change, recheck);
 		start = area.end;
 		if (ret || start == end)
 			return ret;
@@ -162,7 +208,7 @@ static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		.attr = change->attr,
 	};
 
-	if (!leaf->nr)
+	if (!leaf->nr && !change->files)
 		return;
 	if (area.attr && READ_ONCE(space->changes) == change->changes) {
 		sync_area(space, leaf, &area, change, flush);
@@ -199,7 +245,7 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 {
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
-	bool zap = false;
+	bool zap = change->files;
 
 	/* A fault makes the leaf, locks it, then reads the tree. */
 	smp_mb();
@@ -217,6 +263,42 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 		altvm_pte_zap(space, change->start, change->end);
 }
 
+/* Join the file areas that have become one.  The space is locked. */
+static void merge_files(struct altvm_space *space, const struct change *change)
+{
+	if (!change->files)
+		return;
+	altvm_file_merge(space, change->start);
+	altvm_file_merge(space, change->end);
+}
+
+/* In one window; as altvm_protect_mprotect(), or -EAGAIN and there is a recheck. */
+static int protect_space(struct altvm_space *space, unsigned long start,
+			 unsigned long end, unsigned int prot,
+			 struct recheck *recheck)
+{
+	struct change change = {};
+	int ret;
+
+	if (start < space->start || start >= space->limit)
+		return -ENOMEM;
+	/* Beyond the window is a hole. */
+	mutex_lock(&space->lock);
+	ret = protect_locked(space, start, min(end, space->limit), prot,
+			     &change, recheck);
+	if (!ret && end > space->limit)
+		ret = -ENOMEM;
+	merge_files(space, &change);
+	altvm_tree_validate(space);
+	mutex_unlock(&space->lock);
+
+	if (!(prot & VM_ACCESS_FLAGS))
+		sync_none(space, &change);
+	else
+		sync_range(space, &change);
+	return ret;
+}
+
 /**
  * altvm_protect_mprotect() - ALTVM_MPROTECT
  * @ctx: the file's
@@ -231,7 +313,6 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 	const unsigned int grows = PROT_GROWSDOWN | PROT_GROWSUP;
 	unsigned long start = cmd->addr, end = start + PAGE_ALIGN(cmd->length);
 	struct altvm_space *space;
-	struct change change = {};
 	int ret;
 
 	if ((cmd->prot & grows) == grows || offset_in_page(start))
@@ -244,24 +325,17 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 	    ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM | grows))
 		return -EINVAL;
 
-	space = altvm_space_enter(ctx);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	ret = -ENOMEM;
-	if (start >= space->start && start < space->limit) {
-		/* Beyond the window is a hole. */
-		mutex_lock(&space->lock);
-		ret = protect_locked(space, start, min(end, space->limit),
-				     cmd->prot, &change);
-		if (!ret && end > space->limit)
-			ret = -ENOMEM;
-		altvm_tree_validate(space);
-		mutex_unlock(&space->lock);
-		if (!(cmd->prot & VM_ACCESS_FLAGS))
-			sync_none(space, &change);
-		else
-			sync_range(space, &change);
-	}
-	altvm_space_leave(space);
+	do {
+		struct recheck recheck = {};
+
+		space = altvm_space_enter(ctx);
+		if (IS_ERR(space))
+			return PTR_ERR(space);
+		ret = protect_space(space, start, end, cmd->prot, &recheck);
+		altvm_space_leave(space);
+		if (ret == -EAGAIN)
+			ret = altvm_file_revet(recheck.fa, recheck.attr) ?:
+				      -EAGAIN;
+	} while (ret == -EAGAIN);
 	return ret;
 }

@@ -8,10 +8,13 @@
  * memory nothing else of it is looked at, and no rmap walk ever finds it, so
  * every space has eight of them, one for each protection, each as large as the
  * window.  They are constant, so a PTE can never get the protection of an area
- * that is being changed at this moment, and an area needs none of its own.
+ * that is being changed at this moment, and an area needs none of its own.  Pages
+ * of files are mapped with them too; it is by the file area's own VMA that rmap
+ * finds those.
  *
  * Changes in place go through apply_to_page_range, under the page-table lock.
- *  - More rights: no flush is needed.
+ *  - More rights: no flush is needed, but for the right to execute: a fetch
+ *    through an old TLB entry raises SIGSEGV without asking us.
  *  - Fewer rights: every CPU must have forgotten the old ones before the caller
  *    tells anybody.  No kernel exports a flush.  So altvm_pte_flush() makes the
  *    kernel flush: it puts two zero pages in the corner, the last 16 MiB of the
@@ -30,6 +33,7 @@
 #include <linux/pgtable.h>
 
 #include "compat.h"
+#include "file.h"
 #include "pte.h"
 #include "tree.h"
 
@@ -44,15 +48,16 @@
  *
  * VM_MIXEDMAP lets vm_insert_page work without mmap_lock, VM_PFNMAP makes
  * zap_vma_ptes act.  VM_RAND_READ spares the zap from marking pages accessed
- * that are on no LRU list.
+ * that are on no LRU list; the last one is for ranges that may have pages of files.
  */
 void altvm_pte_init(struct altvm_space *space, struct file *file)
 {
 	/* Their index is a protection. */
-	BUILD_BUG_ON(ARRAY_SIZE(space->vma) != VM_ACCESS_FLAGS + 1);
+	BUILD_BUG_ON(ALTVM_NR_PROTS != VM_ACCESS_FLAGS + 1);
 
-	for (unsigned long prot = 0; prot < ALTVM_NR_PROTS; prot++) {
-		struct vm_area_struct *vma = &space->vma[prot];
+	for (unsigned long i = 0; i < ARRAY_SIZE(space->vma); i++) {
+		unsigned long prot = i & VM_ACCESS_FLAGS;
+		struct vm_area_struct *vma = &space->vma[i];
 
 		vma->vm_mm = space->mm;
 		vma->vm_start = space->start;
@@ -61,8 +66,9 @@ void altvm_pte_init(struct altvm_space *space, struct file *file)
 		vma->vm_ops = &altvm_vm_ops;
 		vma->vm_file = file;
 		vm_flags_init(vma, prot | VM_MIXEDMAP | VM_PFNMAP |
-					   VM_DONTEXPAND | VM_NOHUGEPAGE |
-					   VM_RAND_READ);
+					   VM_DONTEXPAND | VM_NOHUGEPAGE);
+		if (i < ALTVM_NR_PROTS)
+			vm_flags_init(vma, vma->vm_flags | VM_RAND_READ);
 		INIT_LIST_HEAD(&vma->anon_vma_chain);
 #ifdef CONFIG_PER_VMA_LOCK
 		vma->detached = true;
@@ -94,7 +100,9 @@ struct walk {
 	struct altvm_leaf *leaf;
 	unsigned long end;
 	struct vm_area_struct *vma, *readonly;
-	bool old, young;
+	unsigned long attr;
+	struct page *page;
+	bool old, young, done;
 };
 
 /* Where there is no PTE, map the zero page. */
@@ -285,6 +293,80 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 	return 0;
 }
 
+/**
+ * altvm_pte_insert_around() - map what is cached of a file around an address
+ * @fa: the area
+ * @vmf: the core's, of the fault
+ * @addr: of the fault, page-aligned
+ * @start: in its 2 MiB; nothing is stored from here
+ * @end: to here, exclusive
+ *
+ * As do_fault_around() in mm/.
+ *
+ * Context: leaf locked.
+ * Return: is @addr mapped now?
+ */
+bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
+			     unsigned long addr, unsigned long start,
+			     unsigned long end)
+{
+	struct vm_fault around = {
+		.vma = &fa->vma,
+		.pgoff = altvm_file_pgoff(fa, addr),
+		.address = addr,
+		.real_address = addr,
+		.pmd = vmf->pmd,
+		.prealloc_pte = vmf->prealloc_pte,
+	};
+	vm_fault_t ret;
+
+	if (fa->vma.vm_ops->map_pages != filemap_map_pages)
+		return false;
+	ret = filemap_map_pages(&around, altvm_file_pgoff(fa, start),
+				altvm_file_pgoff(fa, end - PAGE_SIZE));
+	vmf->prealloc_pte = around.prealloc_pte;
+	return ret & VM_FAULT_NOPAGE;
+}
+
+static int walk_mkwrite(pte_t *pte, unsigned long addr, void *data)
+{
+	struct walk *w = data;
+	pte_t old = ptep_get(pte);
+
+	w->done = pte_present(old) && pte_pfn(old) == page_to_pfn(w->page);
+	if (w->done && !pte_write(old))
+		set_pte_at(w->space->mm, addr, pte,
+			   pte_mkyoung(pte_mkdirty(pte_mkwrite_novma(old))));
+	return 0;
+}
+
+/**
+ * altvm_pte_insert_file() - map a page of a file
+ * @space: in a fault on its window
+ * @addr: page-aligned
+ * @page: locked
+ * @attr: of the area
+ * @write: may it be written?  Otherwise not, whatever the area's rights are
+ *
+ * Where @page is mapped already, it may be written now if @write.
+ *
+ * Context: leaf locked, page table populated.
+ * Return: 0; -EBUSY if something else is mapped there.
+ */
+int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
+			  struct page *page, unsigned long attr, bool write)
+{
+	struct vm_area_struct *vma = write ? pte_vma(space, attr) :
+					     readonly_vma(space, attr);
+	struct walk w = { .space = space, .page = page };
+	int ret = vm_insert_page(vma, addr, page);
+
+	if (ret != -EBUSY || !write)
+		return ret;
+	apply_to_page_range(space->mm, addr, PAGE_SIZE, walk_mkwrite, &w);
+	return w.done ? 0 : -EBUSY;
+}
+
 /* pte_modify() would do, but wants a symbol that is not exported. */
 static pte_t pte_with_prot(pte_t pte, pgprotval_t prot)
 {
@@ -297,6 +379,19 @@ static pte_t pte_with_prot(pte_t pte, pgprotval_t prot)
 	return pte_mkexec(pte);
 }
 
+/* May a PTE, which is @old, be writable if its area is? */
+static bool may_be_writable(struct walk *w, unsigned long addr, pte_t old)
+{
+	/* The zero page. */
+	if (pte_special(old))
+		return false;
+	/* A page of a file: whoever may store there has asked before. */
+	if (w->attr & ALTVM_ATTR_MAY && !altvm_leaf_page(w->leaf, addr))
+		return w->attr & VM_SHARED &&
+		       (pte_write(old) || !(w->attr & ALTVM_ATTR_NOTIFY));
+	return !w->readonly || altvm_store_own(w->space, w->leaf, addr);
+}
+
 static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 {
 	struct walk *w = data;
@@ -307,9 +402,7 @@ static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 
 		if (!pte_present(old))
 			continue;
-		/* Special: the zero page. */
-		if (pte_special(old) ||
-		    (w->readonly && !altvm_store_own(w->space, w->leaf, addr)))
+		if (!may_be_writable(w, addr, old))
 			vma = readonly_vma(w->space, vma->vm_flags);
 		/* Clear first: the CPU may be setting the dirty bit. */
 		set_pte_at(w->space->mm, addr, pte,
@@ -328,8 +421,8 @@ static int walk_protect(pte_t *pte, unsigned long addr, void *data)
  * @end: exclusive
  * @attr: with the new protection, not PROT_NONE
  *
- * Does not flush: where rights are taken away, altvm_pte_flush() must follow
- * before the call returns to its user.
+ * Does not flush: where rights are taken away, or that to execute comes in,
+ * altvm_pte_flush() must follow before the call returns to its user.
  */
 void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long start, unsigned long end,
@@ -340,6 +433,7 @@ void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 		.leaf = leaf,
 		.end = end,
 		.vma = pte_vma(space, attr),
+		.attr = attr,
 	};
 
 	if (attr & VM_WRITE && altvm_leaf_is_shared(leaf))
@@ -390,7 +484,9 @@ void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end)
 {
-	zap_vma_ptes(&space->vma[0], start, end - start);
+	unsigned int i = READ_ONCE(space->special) ? ALTVM_NR_PROTS : 0;
+
+	zap_vma_ptes(&space->vma[i], start, end - start);
 }
 
 static unsigned long corner(const struct altvm_space *space)
@@ -403,8 +499,16 @@ static int pte_ignore(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
-/* Make sure that @addr has a page table. */
-static int pte_populate(struct altvm_space *space, unsigned long addr)
+/**
+ * altvm_pte_populate() - make sure that an address has a page table
+ * @space: entered, or in a fault on its window
+ * @addr: page-aligned
+ *
+ * It stays until the window goes.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_pte_populate(struct altvm_space *space, unsigned long addr)
 {
 	return apply_to_page_range(space->mm, addr, PAGE_SIZE, pte_ignore,
 				   NULL);
@@ -422,8 +526,8 @@ bool altvm_pte_can_flush(struct altvm_space *space)
 	if (READ_ONCE(space->corner_ready))
 		return true;
 	if (space->limit == space->end ||
-	    pte_populate(space, corner(space) + CORNER_FIRST) ||
-	    pte_populate(space, corner(space) + CORNER_LAST))
+	    altvm_pte_populate(space, corner(space) + CORNER_FIRST) ||
+	    altvm_pte_populate(space, corner(space) + CORNER_LAST))
 		return false;
 	WRITE_ONCE(space->corner_ready, true);
 	return true;

@@ -5,6 +5,8 @@
 #include "space.h"
 #include "store.h"
 
+struct altvm_file_area;
+
 void altvm_pte_init(struct altvm_space *space, struct file *file);
 
 int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
@@ -24,6 +26,12 @@ void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
 			 unsigned long end);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
+int altvm_pte_populate(struct altvm_space *space, unsigned long addr);
+int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
+			  struct page *page, unsigned long attr, bool write);
+bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
+			     unsigned long addr, unsigned long start,
+			     unsigned long end);
 bool altvm_pte_can_flush(struct altvm_space *space);
 void altvm_pte_flush(struct altvm_space *space);
 

@@ -3,10 +3,12 @@
  * mincore: which pages are resident.
  *
  * Nothing of the user's is touched while the space is entered, so the answer
- * goes through a buffer, a part at a time.
+ * goes through a buffer, a part at a time.  Of a file, what is cached is resident;
+ * the file is asked with the space left.
  */
 #include <linux/uaccess.h>
 
+#include "pagecache.h"
 #include "pte.h"
 #include "residency.h"
 #include "store.h"
@@ -29,11 +31,29 @@ static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 }
 
 /*
- * Fill @vec from @start on, for one area and up to @nr pages.
+ * A reference of the file that is mapped at an address, NULL if there is none any
+ * more, or there has not been.
+ */
+static struct altvm_file_area *get_file_area(struct altvm_space *space,
+					     unsigned long addr)
+{
+	struct altvm_file_area *fa;
+	unsigned long attr;
+
+	guard(rcu)();
+	if (!altvm_tree_load(space, addr, &attr, &fa) || !fa ||
+	    !refcount_inc_not_zero(&fa->refs))
+		return NULL;
+	return fa;
+}
+
+/*
+ * Fill @vec from @start on, for one area and up to @nr pages.  @fa: out: the area,
+ * if it is of a file; referenced.
  * Return: how many pages, or -ENOMEM for a hole, -EINTR.
  */
 static long residency(struct altvm_space *space, unsigned long start,
-		      unsigned long nr, u8 *vec)
+		      unsigned long nr, u8 *vec, struct altvm_file_area **fa)
 {
 	unsigned long lo, hi, end = start + (nr << PAGE_SHIFT);
 	struct altvm_leaf *leaf;
@@ -61,19 +81,35 @@ static long residency(struct altvm_space *space, unsigned long start,
 			       vec + ((lo - start) >> PAGE_SHIFT));
 		mutex_unlock(&leaf->lock);
 	}
+	if (area.fa)
+		*fa = get_file_area(space, start);
 	return nr;
+}
+
+/* What is cached of a file is resident, too. */
+static void file_residency(struct altvm_file_area *fa, unsigned long start,
+			   unsigned long nr, u8 *vec)
+{
+	bool may_tell = altvm_pagecache_may_tell(fa);
+
+	for (; nr; nr--, vec++, start += PAGE_SIZE)
+		*vec |= !may_tell || altvm_pagecache_has(fa, start);
+	altvm_file_put(fa);
 }
 
 static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
 			    unsigned long nr, u8 *vec)
 {
 	struct altvm_space *space = altvm_space_enter(ctx);
+	struct altvm_file_area *fa = NULL;
 	long ret;
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	ret = residency(space, start, nr, vec);
+	ret = residency(space, start, nr, vec, &fa);
 	altvm_space_leave(space);
+	if (fa)
+		file_residency(fa, start, ret, vec);
 	return ret;
 }
 
@@ -83,7 +119,8 @@ static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
  * @cmd: the arguments
  *
  * Semantics: mincore(2).  A page is resident if the store has it; the zero page,
- * left by a read of untouched memory, counts, as it does natively.
+ * left by a read of untouched memory, counts, as it does natively.  Of a file, a page
+ * is resident if it is cached; whoever may not write to it is told that all are.
  *
  * Return: 0, -EINVAL, -ENOMEM, -EFAULT, -EAGAIN, -EINTR, -ENXIO.
  */

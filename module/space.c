@@ -19,7 +19,10 @@
  *    whoever unmaps the window has write-locked it.
  *  - exit: there can be no call and no fault any more.
  * In ->close the PTEs are gone and the TLBs flushed, so that the store can let
- * go of its pages.
+ * go of its pages.  Rmap must not come to our file areas from the moment on that
+ * the page tables may be freed, nor may it miss a PTE before:
+ *  - munmap: they are unlinked at invalidate_range_end(MMU_NOTIFY_UNMAP);
+ *  - exit: ->release zaps them and unlinks them, for it is told nothing later.
  *
  * A fork keeps calls away in the same way, but for a while only, so that it copies
  * what is the state at one moment.
@@ -36,8 +39,11 @@
  *     never touch user memory from here on)
  *       altvm_space.lock
  *         altvm_leaf.lock
- *           page-table locks (inside the kernel's helpers)
+ *           altvm_space.flush_lock
+ *           what ->page_mkwrite takes, and the lock of the page
+ *             page-table locks (inside the kernel's helpers)
  *           xa_lock of altvm_space.leaves
+ *         i_mmap_rwsem of a file
  *     altvm_ctx.lock, altvm_mm.lock (innermost; nothing is taken below them)
  */
 #include <linux/cred.h>
@@ -46,6 +52,7 @@
 #include <linux/slab.h>
 
 #include "fault.h"
+#include "file.h"
 #include "pte.h"
 #include "space.h"
 #include "store.h"
@@ -67,25 +74,50 @@ static void space_kill(struct altvm_space *space)
 	wait_event(space->idle, !atomic_read(&space->users));
 }
 
-static int mn_invalidate_range_start(struct mmu_notifier *mn,
-				     const struct mmu_notifier_range *range)
+/*
+ * Do something to all windows that a munmap takes away.  mmap_lock is held for
+ * write: no window of this mm comes or goes.  A window cannot be split, so a range
+ * that meets it covers it, unless this is a munmap that may_split is going to
+ * refuse, in which case nothing was sent.
+ */
+static void mn_unmapped(struct mmu_notifier *mn,
+			const struct mmu_notifier_range *range,
+			void (*fn)(struct altvm_space *space))
 {
-	struct altvm_mm *amm = to_altvm_mm(mn);
 	struct altvm_space *space;
 
 	if (likely(range->event != MMU_NOTIFY_UNMAP))
-		return 0;
-
-	/*
-	 * mmap_lock is held for write: no window of this mm comes or goes.  A
-	 * window cannot be split, so a range that meets it covers it, unless
-	 * this is a munmap that may_split is going to refuse, in which case
-	 * nothing was sent.
-	 */
-	hlist_for_each_entry_rcu(space, &amm->spaces, in_mm, true)
+		return;
+	hlist_for_each_entry_rcu(space, &to_altvm_mm(mn)->spaces, in_mm, true)
 		if (range->start <= space->start && space->end <= range->end)
-			space_kill(space);
+			fn(space);
+}
+
+static int mn_invalidate_range_start(struct mmu_notifier *mn,
+				     const struct mmu_notifier_range *range)
+{
+	mn_unmapped(mn, range, space_kill);
 	return 0;
+}
+
+static void mn_invalidate_range_end(struct mmu_notifier *mn,
+				    const struct mmu_notifier_range *range)
+{
+	mn_unmapped(mn, range, altvm_file_unlink_all);
+}
+
+/* The mm exits: there is no call, no fault, and no munmap any more. */
+static void mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct altvm_space *space;
+
+	hlist_for_each_entry_rcu(space, &to_altvm_mm(mn)->spaces, in_mm, true) {
+		space_kill(space);
+		if (!space->special)
+			continue;
+		altvm_pte_zap(space, space->start, space->limit);
+		altvm_file_unlink_all(space);
+	}
 }
 
 static struct mmu_notifier *mn_alloc(struct mm_struct *mm)
@@ -106,6 +138,8 @@ static void mn_free(struct mmu_notifier *mn)
 
 static const struct mmu_notifier_ops altvm_mn_ops = {
 	.invalidate_range_start = mn_invalidate_range_start,
+	.invalidate_range_end = mn_invalidate_range_end,
+	.release = mn_release,
 	.alloc_notifier = mn_alloc,
 	.free_notifier = mn_free,
 };
@@ -132,7 +166,10 @@ static int space_attach(struct altvm_space *space)
 	spin_lock(&amm->lock);
 	hlist_add_head_rcu(&space->in_mm, &amm->spaces);
 	spin_unlock(&amm->lock);
-	/* Pairs with altvm_space_enter(). */
+	altvm_file_link_all(space);
+	if (!space->tgid && space->mm == current->mm)
+		WRITE_ONCE(space->tgid, task_tgid_nr(current));
+	/* Pairs with altvm_space_enter() and fault_file(). */
 	smp_store_release(&space->amm, amm);
 	return 0;
 }
@@ -169,7 +206,8 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	if (space->end - space->start >= ALTVM_CORNER_MIN)
 		space->limit -= ALTVM_CORNER_SIZE;
 	space->prot = window->vm_flags & VM_ACCESS_FLAGS;
-	space->tgid = task_tgid_nr(current);
+	/* A child's is not known yet. */
+	space->tgid = shmem ? 0 : task_tgid_nr(current);
 	space->uid = uid_eq(current_uid(), current_euid()) ? current_uid() :
 							     INVALID_UID;
 	init_waitqueue_head(&space->idle);
@@ -199,6 +237,7 @@ static void space_publish(struct altvm_space *space,
 static void space_free(struct altvm_space *space)
 {
 	altvm_store_destroy(space);
+	altvm_file_drop_all(space);
 	altvm_tree_destroy(space);
 	kmem_cache_free(space_cache, space);
 }
@@ -209,12 +248,13 @@ static void space_free_rcu(struct rcu_head *rcu)
 			container_of(rcu, struct altvm_space, rcu));
 }
 
-static struct altvm_space *space_find(struct altvm_ctx *ctx)
+static struct altvm_space *space_find(struct altvm_ctx *ctx,
+				      struct mm_struct *mm)
 {
 	struct altvm_space *space;
 
 	hlist_for_each_entry_rcu(space, &ctx->spaces, in_ctx)
-		if (space->mm == current->mm && !READ_ONCE(space->dead))
+		if (space->mm == mm && !READ_ONCE(space->dead))
 			return space;
 	return NULL;
 }
@@ -230,7 +270,7 @@ bool altvm_space_exists(struct altvm_ctx *ctx)
 	bool exists;
 
 	rcu_read_lock();
-	exists = space_find(ctx);
+	exists = space_find(ctx, current->mm);
 	rcu_read_unlock();
 	return exists;
 }
@@ -283,6 +323,23 @@ static void space_thaw(struct altvm_space *space)
 	wake_up_all(&space->ctx->busy);
 }
 
+/* Write-protect part of a leaf; shared memory stays as it is. */
+static void leaf_wrprotect(struct altvm_space *space, unsigned long start,
+			   unsigned long end)
+{
+	struct altvm_area area;
+
+	if (!space->special) {
+		altvm_pte_wrprotect(space, start, end);
+		return;
+	}
+	altvm_for_each_area(space, &area, start, end) {
+		altvm_area_clip(&area, start, end);
+		if (!(area.attr & VM_SHARED))
+			altvm_pte_wrprotect(space, area.start, area.end);
+	}
+}
+
 /* Write-protect all that is mapped, and take stock of what was mapped ahead. */
 static void space_wrprotect(struct altvm_space *space)
 {
@@ -296,12 +353,49 @@ static void space_wrprotect(struct altvm_space *space)
 			altvm_pte_zap(space, lo, hi);
 			leaf->ahead = false;
 		} else if (leaf->writable) {
-			altvm_pte_wrprotect(space, lo, hi);
+			leaf_wrprotect(space, lo, hi);
 		}
 		leaf->writable = false;
 		mutex_unlock(&leaf->lock);
 		cond_resched();
 	}
+}
+
+static void drop_leaves(struct altvm_space *space, unsigned long start,
+			unsigned long end)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		altvm_leaf_strip(leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+	}
+}
+
+/* Take away what MADV_DONTFORK and MADV_WIPEONFORK keep from a child. */
+static void space_heed_advice(struct altvm_space *child)
+{
+	struct altvm_area area;
+
+	mutex_lock(&child->lock);
+	altvm_for_each_area(child, &area, child->start, child->limit) {
+		if (!(area.attr & (VM_DONTCOPY | VM_WIPEONFORK)))
+			continue;
+		drop_leaves(child, area.start, area.end);
+		if (!(area.attr & VM_DONTCOPY))
+			continue;
+		altvm_tree_erase(child, area.start, area.end,
+				 GFP_KERNEL | __GFP_NOFAIL);
+		child->nr_total -= altvm_area_pages(&area);
+		if (altvm_attr_is_data(area.attr))
+			child->nr_data -= altvm_area_pages(&area);
+		if (area.fa)
+			altvm_file_put(area.fa);
+	}
+	altvm_tree_validate(child);
+	mutex_unlock(&child->lock);
 }
 
 /*
@@ -315,6 +409,8 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 	int ret;
 
 	ret = altvm_tree_clone(child, parent);
+	if (!ret && parent->special)
+		ret = altvm_file_clone_all(child);
 	if (ret)
 		return ret;
 	raw_write_seqcount_begin(&mm->write_protect_seq);
@@ -323,6 +419,8 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 	if (!ret && test_bit(MMF_HAS_PINNED, &mm->flags))
 		ret = altvm_store_copy_pinned(child, parent);
 	raw_write_seqcount_end(&mm->write_protect_seq);
+	if (!ret && child->special)
+		space_heed_advice(child);
 	return ret;
 }
 
@@ -385,27 +483,37 @@ void altvm_space_vm_close(struct vm_area_struct *window)
 	window->vm_private_data = NULL;
 
 	altvm_store_destroy(space);
+	altvm_file_drop_all(space);
 	altvm_tree_destroy(space);
 	call_rcu(&space->rcu, space_free_rcu);
 }
 
-/* A forked child's first call: its mm is whole now. */
-static int space_attach_child(struct altvm_ctx *ctx)
+/**
+ * altvm_space_attach() - make a forked child's space known to its mm
+ * @ctx: the file's
+ * @mm: the child's, which is whole now
+ *
+ * At the child's first call, or its first access to a file.
+ *
+ * Context: takes mmap_lock of @mm for write.
+ * Return: 0, -EINTR if killed, -ENXIO if there is no window, -ENOMEM.
+ */
+int altvm_space_attach(struct altvm_ctx *ctx, struct mm_struct *mm)
 {
 	struct altvm_space *space;
 	int ret = 0;
 
-	if (mmap_write_lock_killable(current->mm))
+	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	/* mmap_lock keeps the window, and so the space, in being. */
 	rcu_read_lock();
-	space = space_find(ctx);
+	space = space_find(ctx, mm);
 	rcu_read_unlock();
 	if (!space)
 		ret = -ENXIO;
 	else if (!space->amm)
 		ret = space_attach(space);
-	mmap_write_unlock(current->mm);
+	mmap_write_unlock(mm);
 	return ret;
 }
 
@@ -420,7 +528,7 @@ static struct altvm_space *space_try_enter(struct altvm_ctx *ctx)
 	int ret;
 
 	guard(rcu)();
-	space = space_find(ctx);
+	space = space_find(ctx, current->mm);
 	if (!space)
 		return ERR_PTR(-ENXIO);
 	/* Pairs with space_attach(). */
@@ -441,7 +549,7 @@ static bool space_is_frozen(struct altvm_ctx *ctx)
 	struct altvm_space *space;
 
 	guard(rcu)();
-	space = space_find(ctx);
+	space = space_find(ctx, current->mm);
 	return space && READ_ONCE(space->frozen);
 }
 
@@ -473,7 +581,7 @@ struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx)
 				      -EINTR :
 				      0;
 		else if (PTR_ERR(space) == -ENODEV)
-			ret = space_attach_child(ctx);
+			ret = altvm_space_attach(ctx, current->mm);
 		else
 			ret = -ENXIO;
 	} while (!ret);

@@ -60,10 +60,13 @@ struct altvm_mm {
  * @end: exclusive; constant
  * @limit: the end of what areas may use; constant
  * @prot: VM_READ, VM_WRITE, VM_EXEC that areas may have; constant
- * @tgid: the owner's process ID, for the listing; constant
+ * @tgid: the owner's process ID, for the listing; 0 in a forked child until its
+ *	first call
  * @uid: of the owner, if it was not running as another user; constant
- * @vma: one for each protection, to hand to the kernel's page-table helpers;
- *	constant, see pte.c
+ * @vma: one for each protection, and one to zap with, to hand to the kernel's
+ *	page-table helpers; constant, see pte.c
+ * @special: an area may be of a file, or have advice for fork; once set it stays;
+ *	written under @lock
  * @users: calls that are inside the space, see altvm_space_enter()
  * @dead: set once when the window goes; then nobody enters any more
  * @frozen: a fork is copying the space; whoever wants to enter waits
@@ -94,10 +97,10 @@ struct altvm_space {
 	unsigned long prot;
 	pid_t tgid;
 	kuid_t uid;
-	struct vm_area_struct vma[ALTVM_NR_PROTS];
+	struct vm_area_struct vma[ALTVM_NR_PROTS + 1];
 
 	atomic_t users;
-	bool dead, frozen;
+	bool dead, frozen, special;
 	wait_queue_head_t idle;
 
 	struct mutex lock ____cacheline_aligned_in_smp;
@@ -117,6 +120,7 @@ struct altvm_space {
 
 extern const struct vm_operations_struct altvm_vm_ops;
 
+int altvm_space_attach(struct altvm_ctx *ctx, struct mm_struct *mm);
 int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window);
 bool altvm_space_exists(struct altvm_ctx *ctx);
 struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx);

@@ -8,21 +8,28 @@
 
 /*
  * What an area is: the VM_* flags of a Linux mapping, with their meaning there.
- * Two neighbours with equal attributes are one area.
+ * Two private anonymous neighbours with equal attributes are one area.
  */
-#define ALTVM_ATTR_MASK (VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE)
+#define ALTVM_ATTR_MASK                                                       \
+	(VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE | VM_DONTCOPY |       \
+	 VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ | VM_SEQ_READ)
 
 /* Not an area: the range is being taken away or replaced, see tree.c. */
 #define ALTVM_ATTR_BUSY BIT(61)
+
+struct altvm_file_area;
 
 /**
  * struct altvm_area - a copy of what the tree says about a range
  * @start: in bytes
  * @end: exclusive
  * @attr: VM_* flags, or ALTVM_ATTR_BUSY
+ * @fa: of a file area; it stays while the space or the leaf is locked, or under
+ *	RCU
  */
 struct altvm_area {
 	unsigned long start, end, attr;
+	struct altvm_file_area *fa;
 };
 
 /**
@@ -44,7 +51,7 @@ void altvm_tree_destroy(struct altvm_space *space);
 int altvm_tree_clone(struct altvm_space *to, struct altvm_space *from);
 
 bool altvm_tree_load(struct altvm_space *space, unsigned long addr,
-		     unsigned long *attr);
+		     unsigned long *attr, struct altvm_file_area **fa);
 bool altvm_tree_next(struct altvm_space *space, unsigned long start,
 		     unsigned long end, struct altvm_area *area);
 bool altvm_tree_prev(struct altvm_space *space, unsigned long addr,
@@ -54,6 +61,8 @@ int altvm_tree_gap(struct altvm_space *space, unsigned long size,
 		   unsigned long *addr);
 int altvm_tree_store(struct altvm_space *space, unsigned long start,
 		     unsigned long end, unsigned long attr, gfp_t gfp);
+int altvm_tree_put(struct altvm_space *space, unsigned long start,
+		   unsigned long end, struct altvm_file_area *fa, gfp_t gfp);
 int altvm_tree_erase(struct altvm_space *space, unsigned long start,
 		     unsigned long end, gfp_t gfp);
 
@@ -82,7 +91,7 @@ static inline void altvm_tree_validate(struct altvm_space *space)
  */
 static inline bool altvm_attr_is_data(unsigned long attr)
 {
-	return attr & VM_WRITE;
+	return (attr & (VM_WRITE | VM_SHARED)) == VM_WRITE;
 }
 
 /* The size of an area in pages. */

@@ -356,7 +356,6 @@ long vm_areas(struct vm *vm)
 	bool ours = vm_is_native(vm);
 	long nr = 0;
 	FILE *f;
-	int pid;
 
 	if (vm_is_native(vm))
 		snprintf(path, sizeof(path), "/proc/self/maps");
@@ -366,9 +365,8 @@ long vm_areas(struct vm *vm)
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "altvm-window: %lx-%lx pid %d", &start, &end,
-			   &pid) == 3)
-			ours = pid == getpid();
+		if (!strncmp(line, "altvm-window:", 13))
+			ours = strstr(line, " self");
 		else if (sscanf(line, "%lx-%lx ", &start, &end) == 2 && ours &&
 			 start >= (uintptr_t)vm->base &&
 			 end <= (uintptr_t)vm->base + vm->len)
