@@ -809,40 +809,57 @@ static long (*const remotely[])(pid_t pid, char *p, long value) = {
 	by_proc_mem,
 };
 
-/* The parent is the first to access its child's memory. */
-TEST_F_TIMEOUT(share, the_parent_comes_first, SLOW)
+/* The parent writes to its child's memory, a page with a mark and one without. */
+static void write_remotely(struct __test_metadata *_metadata, struct vm *vm,
+			   enum memory m, size_t way, bool first)
 {
-	const long value = 0x123456789abcdef;
-	struct vm *vm = &self->vm;
-	enum memory m;
-	size_t way;
+	volatile long *a = (void *)place_of(vm, m);
+	volatile long *b = a + MARKED * PAGE / sizeof(*b);
+	const long value = 0x123456789abcdef, mark = 0x7070707070707070;
 	pid_t pid;
 	int line;
 
-	for_each_memory(m)
-		for (way = 0; way < ARRAY_SIZE(remotely); way++) {
-			/* A page with a mark, and one without. */
-			volatile long *a = (void *)place_of(vm, m);
-			volatile long *b = a + MARKED * PAGE / sizeof(*b);
+	ASSERT_LE(0, furnish(vm, 'p'));
+	pid = fork_with(&line);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(first || !probe_write(vm_page(vm, 0), mark, NULL));
+		CHECK(say(line));
+		CHECK(hear(line));
+		CHECK(*a == value && *b == value);
+		*a = *b = 0;
+		_exit(0);
+	}
+	ASSERT_TRUE(hear(line));
+	EXPECT_EQ(value, remotely[way](pid, (char *)a, value))
+	{
+		TH_LOG("%s, way %zu, first %d", memory_name(m), way, first);
+	}
+	EXPECT_EQ(value, remotely[way](pid, (char *)b, value));
+	EXPECT_EQ(memory_is_shared(m) ? value : mark, *a);
+	EXPECT_EQ(memory_is_shared(m) ? value : 0, *b);
+	EXPECT_TRUE(say(line));
+	EXPECT_EQ(0, end_of(pid));
+}
 
-			ASSERT_LE(0, furnish(vm, 'p'));
-			pid = fork_with(&line);
-			ASSERT_LE(0, pid);
-			if (!pid) {
-				CHECK(hear(line));
-				CHECK(*a == value && *b == value);
-				*a = *b = 0;
-				_exit(0);
-			}
-			EXPECT_EQ(value, remotely[way](pid, (char *)a, value));
-			EXPECT_EQ(value, remotely[way](pid, (char *)b, value));
-			EXPECT_EQ(memory_is_shared(m) ? value :
-							0x7070707070707070,
-				  *a);
-			EXPECT_EQ(memory_is_shared(m) ? value : 0, *b);
-			EXPECT_TRUE(say(line));
-			EXPECT_EQ(0, end_of(pid));
-		}
+TEST_F_TIMEOUT(share, the_parent_comes_first, SLOW)
+{
+	enum memory m;
+	size_t way;
+
+	for_each_memory(m)
+		for (way = 0; way < ARRAY_SIZE(remotely); way++)
+			write_remotely(_metadata, &self->vm, m, way, true);
+}
+
+TEST_F_TIMEOUT(share, the_parent_comes_later, SLOW)
+{
+	enum memory m;
+	size_t way;
+
+	for_each_memory(m)
+		for (way = 0; way < ARRAY_SIZE(remotely); way++)
+			write_remotely(_metadata, &self->vm, m, way, false);
 }
 
 /* The window works on without its file; calls do not, and there are others. */
