@@ -258,6 +258,15 @@ static int fault_file_read(struct fault *f)
 	return ret;
 }
 
+/* The cached page, which is locked, has been or is going to be stored to. */
+static void fault_file_dirtied(struct fault *f)
+{
+	folio_mark_dirty(page_folio(f->cached));
+	unlock_page(f->cached);
+	refcount_inc(&f->fa->refs);
+	f->dirtied = f->fa;
+}
+
 /* Let the cached page of a shared mapping be written.  The leaf is locked. */
 static int fault_file_write(struct fault *f)
 {
@@ -276,10 +285,7 @@ static int fault_file_write(struct fault *f)
 
 	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
 				    true);
-	folio_mark_dirty(page_folio(f->cached));
-	unlock_page(f->cached);
-	refcount_inc(&f->fa->refs);
-	f->dirtied = f->fa;
+	fault_file_dirtied(f);
 	return ret;
 }
 
@@ -639,6 +645,14 @@ static void access_copy(struct page *page, unsigned long addr, void *buf,
 	kunmap_local(kaddr);
 }
 
+/* As check_vma_flags() in mm/: only a copy may be written against its protection. */
+static bool access_allowed(const struct fault *f)
+{
+	if (!f->write)
+		return f->attr & VM_MAYREAD;
+	return f->attr & (f->attr & VM_SHARED ? VM_WRITE : VM_MAYWRITE);
+}
+
 /*
  * The page to read or write, whatever its protection is.  The leaf is locked.
  * Return: 0, -EFAULT, or as fault_file().
@@ -651,23 +665,45 @@ static int access_page(struct fault *f, struct altvm_leaf *leaf,
 	if (!altvm_tree_load(f->space, f->addr, &f->attr, &f->fa) ||
 	    f->attr & ALTVM_ATTR_BUSY)
 		return -EFAULT;
-	if (f->fa && !altvm_leaf_page(leaf, f->addr)) {
-		/* As check_vma_flags() in mm/: only a copy may be written. */
-		if (f->write ? (f->attr & (VM_SHARED | VM_MAYWRITE)) !=
-				       VM_MAYWRITE :
-			       !(f->attr & VM_MAYREAD))
+	if (!f->fa || altvm_leaf_page(leaf, f->addr)) {
+		ret = fault_store(f, leaf);
+	} else {
+		if (!access_allowed(f))
 			return -EFAULT;
 		if (!f->cached || f->from != f->fa)
 			return want_cached(f);
 		*page = f->cached;
-		if (!f->write)
+		if (!f->write || f->attr & VM_SHARED)
 			return 0;
 		ret = fault_file_copy(f, leaf);
-	} else {
-		ret = fault_store(f, leaf);
 	}
 	*page = altvm_leaf_page(leaf, f->addr);
 	return ret;
+}
+
+/*
+ * Read or write, with the leaf locked.  A page that is shared is written as by
+ * fault_file_write(), but without a PTE.
+ */
+static int access_do(struct fault *f, struct altvm_leaf *leaf,
+		     unsigned long addr, void *buf, int len)
+{
+	struct page *page;
+	int ret = access_page(f, leaf, &page);
+	vm_fault_t result;
+
+	if (ret)
+		return ret;
+	if (!f->write || page != f->cached) {
+		access_copy(page, addr, buf, len, f->write);
+		return 0;
+	}
+	result = altvm_pagecache_mkwrite(f->fa, f->addr, page);
+	if (!(result & VM_FAULT_LOCKED))
+		return result & VM_FAULT_ERROR ? -EFAULT : want_cached(f);
+	access_copy(page, addr, buf, len, true);
+	fault_file_dirtied(f);
+	return 0;
 }
 
 /* Read or write one page whatever its protection, as a debugger does. */
@@ -680,7 +716,6 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 		.write = write,
 	};
 	struct altvm_leaf *leaf;
-	struct page *page;
 	int ret;
 
 	do {
@@ -692,9 +727,7 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 			break;
 
 		mutex_lock(&leaf->lock);
-		ret = access_page(&f, leaf, &page);
-		if (!ret)
-			access_copy(page, addr, buf, len, write);
+		ret = access_do(&f, leaf, addr, buf, len);
 		mutex_unlock(&leaf->lock);
 		if (ret == -EAGAIN && f.fetch)
 			ret = fault_fetch(&f);

@@ -153,11 +153,13 @@ int altvm_file_revet(struct altvm_file_area *fa, unsigned long attr)
 
 	ret = altvm_file_vet(fa->vma.vm_file, prot, type,
 			     (u64)fa->vma.vm_pgoff << PAGE_SHIFT, &vetted);
-	if (!ret) {
-		if (vetted.file)
-			fput(vetted.file);
+	if (!ret && vetted.file)
+		fput(vetted.file);
+	/* Only mmap() asks whether it is a swap file; a fault does, too. */
+	if (ret == -ETXTBSY)
+		ret = 0;
+	if (!ret)
 		WRITE_ONCE(fa->vetted, READ_ONCE(fa->vetted) | prot);
-	}
 	altvm_file_put(fa);
 	return ret;
 }

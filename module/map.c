@@ -258,8 +258,12 @@ static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 	int ret;
 
 	if (file) {
-		if (last < cmd->offset)
+		if (last < cmd->offset || last > -2 * PAGE_SIZE)
 			return -EOVERFLOW;
+		/* It means another place, but is not a legacy flag. */
+		if ((req->flags & MAP_TYPE) == MAP_SHARED_VALIDATE &&
+		    req->flags & MAP_FIXED_NOREPLACE)
+			return -EOPNOTSUPP;
 		ret = altvm_file_vet(file, cmd->prot, req->flags, last, vetted);
 		if (ret || !vetted->file || !S_ISCHR(file_inode(file)->i_mode))
 			return ret;

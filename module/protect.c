@@ -96,9 +96,12 @@ static int protect_file(struct altvm_space *space, struct altvm_area *area,
 		return -EAGAIN;
 	}
 	ret = altvm_file_isolate(space, area);
-	if (!ret)
-		altvm_file_set_attr(area->fa, attr);
-	return ret;
+	if (ret)
+		return ret;
+	altvm_file_set_attr(area->fa, attr);
+	altvm_file_merge(space, area->start);
+	altvm_file_merge(space, area->end);
+	return 0;
 }
 
 /* One area, clipped to the range.  The space is locked. */
@@ -263,15 +266,6 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 		altvm_pte_zap(space, change->start, change->end);
 }
 
-/* Join the file areas that have become one.  The space is locked. */
-static void merge_files(struct altvm_space *space, const struct change *change)
-{
-	if (!change->files)
-		return;
-	altvm_file_merge(space, change->start);
-	altvm_file_merge(space, change->end);
-}
-
 /* In one window; as altvm_protect_mprotect(), or -EAGAIN and there is a recheck. */
 static int protect_space(struct altvm_space *space, unsigned long start,
 			 unsigned long end, unsigned int prot,
@@ -288,7 +282,6 @@ static int protect_space(struct altvm_space *space, unsigned long start,
 			     &change, recheck);
 	if (!ret && end > space->limit)
 		ret = -ENOMEM;
-	merge_files(space, &change);
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);
 

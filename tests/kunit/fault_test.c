@@ -275,9 +275,10 @@ static bool expect_agree(const struct altvm_fixture_window *win,
 
 	read_ptes(win, from, nr, pte);
 	for (unsigned int i = 0; agree && i < nr; i++) {
-		unsigned long addr = addr_of(win, from + i), attr;
+		unsigned long addr = addr_of(win, from + i), attr = 0;
 		struct page *page = stored(win, from + i);
-		bool mapped = altvm_tree_load(win->space, addr, &attr);
+		struct altvm_file_area *fa;
+		bool mapped = altvm_tree_load(win->space, addr, &attr, &fa);
 
 		agree = pte_agrees(pte[i], mapped, attr, page) &&
 			refs_agree(pte[i], mapped, page);

@@ -173,8 +173,9 @@ static void expect_load(struct tree *tree, unsigned int page,
 			unsigned int offset)
 {
 	unsigned long attr, want = tree->attr[page];
-	bool found =
-		altvm_tree_load(tree->space, addr_of(page) + offset, &attr);
+	struct altvm_file_area *fa;
+	bool found = altvm_tree_load(tree->space, addr_of(page) + offset, &attr,
+				     &fa);
 
 	KUNIT_ASSERT_EQ(tree->test, want != HOLE, found);
 	if (found)
