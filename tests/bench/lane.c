@@ -29,6 +29,25 @@ static int map_decoys(struct lane *lane, unsigned int nr)
 	return ret;
 }
 
+/*
+ * To map a file, altvm has the kernel map it too, for a moment: the kernel's tree
+ * is one of those whose shape matters.
+ */
+static int map_native_decoys(const struct lane *lane, unsigned int nr)
+{
+	char *addr;
+
+	if (!nr || !lane->row->dir || lane->world->ops == &native_world_ops)
+		return 0;
+	addr = mmap(NULL, 2 * nr * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	if (addr == MAP_FAILED)
+		return -errno;
+	for (unsigned int i = 0; i < nr; i++)
+		munmap(addr + 2 * i * PAGE, PAGE);
+	return 0;
+}
+
 static int map_neighbour(struct lane *lane)
 {
 	char *hint = lane->row->flags & ROW_ANYWHERE ? NULL : lane->base;
@@ -66,8 +85,11 @@ static int open_file(struct lane *lane)
 int lane_open(struct lane *lane, unsigned int decoys)
 {
 	const struct row *row = lane->row;
-	int ret = map_decoys(lane, decoys);
+	int ret;
 
+	ret = map_decoys(lane, decoys);
+	if (!ret)
+		ret = map_native_decoys(lane, decoys);
 	lane->fd = -1;
 	if (!(row->flags & ROW_ANYWHERE))
 		lane->addr =
