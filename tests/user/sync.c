@@ -5,6 +5,7 @@
  */
 #include <limits.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -672,14 +673,41 @@ static void *store_one(void *map)
 }
 
 /*
- * A store waits until the file system thaws, and meanwhile its process goes on.
- * Whoever ends with it frozen thaws it.
+ * A process that thaws the file system of @dir when it is told to by the end of the
+ * line, or after a while: nobody can while it is frozen for who shall tell.  It
+ * exits with 1 then.
  */
-TEST_F(sync, waits_while_a_file_system_is_frozen)
+static pid_t start_thawing(int dir, int *line)
+{
+	struct pollfd end = { .events = POLLIN };
+	int fds[2], ready;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (pid) {
+		close(fds[0]);
+		*line = fds[1];
+		return pid;
+	}
+	close(fds[1]);
+	end.fd = fds[0];
+	ready = poll(&end, 1, 10000);
+	_exit(ioctl(dir, FITHAW, 0) || ready != 1);
+}
+
+/*
+ * A store waits until the file system thaws, and meanwhile its process can do what
+ * has to do with other memory.
+ */
+TEST_F_TIMEOUT(sync, waits_while_a_file_system_is_frozen, SLOW)
 {
 	char *p = map_shared(&self->vm, NULL, self->fd), *other;
+	int dir = open(variant->disk->dir, O_RDONLY | O_CLOEXEC);
+	int line, status, i;
 	pthread_t thread;
-	int dir = open(variant->disk->dir, O_RDONLY | O_CLOEXEC), i;
+	pid_t pid;
 
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	*word(p, 0) = 1;
@@ -687,17 +715,22 @@ TEST_F(sync, waits_while_a_file_system_is_frozen)
 	ASSERT_EQ(0, vm_msync(&self->vm, p, FILE_LEN, MS_SYNC));
 	if (ioctl(dir, FIFREEZE, 0))
 		SKIP(return, "cannot freeze: %s", strerror(errno));
+	pid = start_thawing(dir, &line);
 	pthread_create(&thread, NULL, store_one, p);
 	for (i = 0; i < 20; i++) {
 		EXPECT_EQ(1, *word(p, 0));
 		usleep(10000);
 	}
-	/* What is read and what is not the file's. */
 	EXPECT_EQ(1, *word(p, 1));
 	other = vm_mmap(&self->vm, NULL, PAGE, RW, ANON);
 	if (other != MAP_FAILED)
 		*other = 1;
-	ASSERT_EQ(0, ioctl(dir, FITHAW, 0));
+	close(line);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status)
+	{
+		TH_LOG("something else had to wait, too");
+	}
 	EXPECT_NE(MAP_FAILED, (void *)other);
 	pthread_join(thread, NULL);
 	EXPECT_EQ(2, *word(p, 0));
