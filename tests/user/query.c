@@ -139,6 +139,151 @@ TEST_F(query, changes_nothing)
 	EXPECT_EQ(77, base[5]);
 }
 
+/**
+ * struct listed - a line of /proc/PID/maps, or of an area in fdinfo
+ * @prot: as "rw-p"
+ * @flags: in brackets, in fdinfo only
+ * @path: the file's
+ */
+struct listed {
+	unsigned long start, end, offset, inode;
+	unsigned int major, minor;
+	char prot[8], flags[64], path[256];
+};
+
+/* The line of the area that starts at @addr. */
+static bool find_listed(const char *name, const void *addr, struct listed *l)
+{
+	FILE *f = fopen(name, "re");
+	bool found = false;
+	char line[512];
+	int rest;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		memset(l, 0, sizeof(*l));
+		found = sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &l->start,
+			       &l->end, l->prot, &l->offset, &l->major,
+			       &l->minor, &l->inode, &rest) == 7 &&
+			l->start == (uintptr_t)addr;
+	}
+	if (f)
+		fclose(f);
+	if (found && sscanf(line + rest, "[%63[^]]]", l->flags) == 1)
+		rest += strlen(l->flags) + 3;
+	if (found)
+		sscanf(line + rest, "%255[^\n]", l->path);
+	return found;
+}
+
+ALTVM_FIXTURE(listing, PAGES);
+
+/* Maps 2 pages of @fd natively and in the window, and compares the lines. */
+static void expect_listed(struct __test_metadata *_metadata, struct vm *vm,
+			  int prot, int flags, int fd)
+{
+	char *p = vm_map_file(vm, NULL, 2 * PAGE, prot, flags, fd, PAGE);
+	char *native = mmap(NULL, 2 * PAGE, prot, flags, fd, PAGE);
+	struct listed ours, theirs;
+	char fdinfo[64];
+
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", vm->fd);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	ASSERT_NE(MAP_FAILED, (void *)native);
+	ASSERT_TRUE(find_listed(fdinfo, p, &ours));
+	ASSERT_TRUE(find_listed("/proc/self/maps", native, &theirs));
+	EXPECT_EQ(2 * PAGE, ours.end - ours.start);
+	EXPECT_STREQ(theirs.prot, ours.prot);
+	EXPECT_EQ(theirs.offset, ours.offset);
+	EXPECT_EQ(theirs.major, ours.major);
+	EXPECT_EQ(theirs.minor, ours.minor);
+	/* Each shared anonymous mapping has a file of its own. */
+	EXPECT_EQ(theirs.inode == 0, ours.inode == 0);
+	if (fd >= 0)
+		EXPECT_EQ(theirs.inode, ours.inode);
+	EXPECT_STREQ(theirs.path, ours.path);
+	EXPECT_STREQ("", ours.flags);
+	munmap(native, 2 * PAGE);
+}
+
+TEST_F(listing, shows_files_as_proc_maps_does)
+{
+	char path[] = "/tmp/altvm listing.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+	int memfd = memfd_create("a\nmemfd", MFD_CLOEXEC);
+	struct vm *vm = &self->vm;
+
+	ASSERT_EQ(0, ftruncate(fd, 4 * PAGE));
+	ASSERT_EQ(0, ftruncate(memfd, 4 * PAGE));
+	expect_listed(_metadata, vm, RW, MAP_SHARED, fd);
+	expect_listed(_metadata, vm, PROT_READ, MAP_SHARED, fd);
+	expect_listed(_metadata, vm, RX, MAP_PRIVATE, fd);
+	expect_listed(_metadata, vm, PROT_NONE, MAP_PRIVATE, fd);
+	expect_listed(_metadata, vm, RW, MAP_SHARED, memfd);
+	unlink(path);
+	expect_listed(_metadata, vm, RW, MAP_SHARED, fd);
+	expect_listed(_metadata, vm, RW, MAP_SHARED | MAP_ANONYMOUS, -1);
+	close(fd);
+	close(memfd);
+}
+
+TEST_F(listing, shows_advice)
+{
+	char fdinfo[64], *p = vm_map_at(&self->vm, 8, 4, RW);
+	struct listed l;
+
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", self->fd);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	ASSERT_EQ(0, vm_madvise(&self->vm, p, 2 * PAGE, MADV_DONTDUMP));
+	ASSERT_EQ(0, vm_madvise(&self->vm, p, 2 * PAGE, MADV_WIPEONFORK));
+	ASSERT_EQ(0, vm_madvise(&self->vm, p, 2 * PAGE, MADV_DONTFORK));
+	ASSERT_TRUE(find_listed(fdinfo, p, &l));
+	EXPECT_STREQ("dc dd wf", l.flags);
+	EXPECT_STREQ("", l.path);
+	ASSERT_TRUE(find_listed(fdinfo, p + 2 * PAGE, &l));
+	EXPECT_STREQ("", l.flags);
+	ASSERT_EQ(0, vm_madvise(&self->vm, p, PAGE, MADV_DODUMP));
+	ASSERT_TRUE(find_listed(fdinfo, p, &l));
+	EXPECT_STREQ("dc wf", l.flags);
+}
+
+/* How many windows are listed; @own: how many of them as the reader's. */
+static int windows(int fd, int *own)
+{
+	char name[64], line[256];
+	int nr = 0;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", fd);
+	f = fopen(name, "re");
+	*own = 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "altvm-window:", 13))
+			continue;
+		nr++;
+		*own += !!strstr(line, " self\n");
+	}
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* A child's window has the same file, and the same address. */
+TEST_F(listing, marks_the_readers_window)
+{
+	int own, status;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(&self->vm, 8, 1, RW));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(windows(self->fd, &own) == 2 && own == 1 ? 0 : 1);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(1, windows(self->fd, &own));
+	EXPECT_EQ(1, own);
+}
+
 TEST(the_library_agrees)
 {
 	struct altvm_query raw, q = { .size = sizeof(q) };
