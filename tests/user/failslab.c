@@ -10,10 +10,14 @@
  * Needs a kernel with CONFIG_FAULT_INJECTION.
  */
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 
+#include "child.h"
 #include "fixture.h"
+#include "heldio.h"
+#include "memory.h"
 
 /* Two tables, and the edge between them. */
 #define PAGES 1024
@@ -245,8 +249,11 @@ ALTVM_FIXTURE(failslab, PAGES);
 
 static bool may_say(int err)
 {
-	/* EFAULT: it was a copy that failed. */
-	return err == ENOMEM || err == EFAULT || err == EAGAIN;
+	/*
+	 * EFAULT: it was a copy that failed.  ENOSPC: that is what mmap() says
+	 * without memory for the inode of MAP_SHARED | MAP_ANONYMOUS.
+	 */
+	return err == ENOMEM || err == EFAULT || err == EAGAIN || err == ENOSPC;
 }
 
 static const char all_marked[] = "mmmmmmmmmmmmmmmmmmmmmmmm";
@@ -588,6 +595,370 @@ TEST_F_TIMEOUT(failslab, a_childs_first_steps, SLOW)
 		n = 1;
 	}
 	EXPECT_EQ(NR_FIRST, first);
+}
+
+/* The same with memory that is not private anonymous: of which kind, of what. */
+static enum memory kind;
+static int file = -1;
+
+static bool file_ready(void)
+{
+	/* In memory: on a disk it would be the file system that fails. */
+	file = memfd_create("altvm-failslab", MFD_CLOEXEC);
+	return file >= 0 && !ftruncate(file, PAGES * PAGE);
+}
+
+static int map_kind(struct vm *vm, size_t page, size_t pages, int prot)
+{
+	return ERRNO_OF(memory_map(vm, kind, page, pages, prot, file));
+}
+
+static int prepare_kind(struct vm *vm)
+{
+	size_t i;
+
+	if (vm_munmap(vm, vm->base, PAGES * PAGE) ||
+	    map_kind(vm, FIRST, NR, RW))
+		return -1;
+	for (i = 0; i < NR; i++)
+		*(uint64_t *)vm_page(vm, FIRST + i) = i + 1;
+	return 0;
+}
+
+static int alternate_kind(struct vm *vm)
+{
+	size_t i;
+
+	if (prepare_kind(vm))
+		return -1;
+	for (i = 0; i < NR; i += 2)
+		if (vm_mprotect(vm, vm_page(vm, FIRST + i), PAGE, PROT_READ))
+			return -1;
+	return 0;
+}
+
+static int do_map_kind(struct vm *vm)
+{
+	return map_kind(vm, FIRST - 4, 4, RW);
+}
+
+static int do_replace_kind(struct vm *vm)
+{
+	return map_kind(vm, FIRST + 8, 8, PROT_READ);
+}
+
+static int do_populate_kind(struct vm *vm)
+{
+	char *p = vm_page(vm, FIRST - 4);
+	int flags = MAP_FIXED | MAP_POPULATE |
+		    (memory_is_shared(kind) ? MAP_SHARED : MAP_PRIVATE) |
+		    (memory_is_file(kind) ? 0 : MAP_ANONYMOUS);
+
+	return ERRNO_OF(vm_map_file(vm, p, 4 * PAGE, RW, flags, file,
+				    (FIRST - 4) * PAGE));
+}
+
+static int do_advise(struct vm *vm)
+{
+	char *p = vm_page(vm, FIRST + 8);
+
+	return ERRNO_OF(vm_madvise(vm, p, 8 * PAGE, MADV_DONTFORK));
+}
+
+static int do_msync(struct vm *vm)
+{
+	return ERRNO_OF(vm_msync(vm, vm_page(vm, FIRST), NR * PAGE, MS_SYNC));
+}
+
+#define ALL_WRITABLE "....wwwwwwwwwwwwwwwwwwwwwwww...."
+#define ALL_MARKED "mmmmmmmmmmmmmmmmmmmmmmmm"
+
+static const struct operation file_operations[] = {
+	{ "mmap", prepare_kind, do_map_kind, "wwwwwwwwwwwwwwwwwwwwwwwwwwww....",
+	  ALL_MARKED },
+	{ "mmap over others", alternate_kind, do_replace_kind,
+	  "....rwrwrwrwrrrrrrrrrwrwrwrw....", "mmmmmmmm????????mmmmmmmm" },
+	{ "anonymous over others", alternate_kind, do_replace,
+	  "....rwrwrwrwrrrrrrrrrwrwrwrw....", "mmmmmmmm........mmmmmmmm" },
+	{ "populate", prepare_kind, do_populate_kind,
+	  "wwwwwwwwwwwwwwwwwwwwwwwwwwww....", ALL_MARKED },
+	{ "munmap in the middle", prepare_kind, do_unmap_middle,
+	  "....wwwwwwww........wwwwwwww....", ALL_MARKED },
+	{ "munmap of many", alternate_kind, do_unmap_all,
+	  "................................", ALL_MARKED },
+	{ "mprotect in the middle", prepare_kind, do_protect_middle,
+	  "....wwwwwwwwrrrrrrrrwwwwwwww....", ALL_MARKED },
+	{ "mprotect of many", alternate_kind, do_protect_all, ALL_WRITABLE,
+	  ALL_MARKED },
+	{ "madvise", prepare_kind, do_advise, ALL_WRITABLE, ALL_MARKED },
+	{ "msync", prepare_kind, do_msync, ALL_WRITABLE, ALL_MARKED },
+};
+
+/* How many mappings the process has: none is to be left over. */
+static int nr_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	int c, nr = 0;
+
+	while (f && (c = getc(f)) != EOF)
+		nr += c == '\n';
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* As @op, with what a file has kept of the marks. */
+static struct operation of_kind(const struct operation *op, char *marked)
+{
+	struct operation copy = *op;
+	char *c;
+
+	strcpy(marked, op->marked);
+	while ((c = strchr(marked, '?')))
+		*c = kind == SHARED_FILE ? 'm' : '.';
+	copy.marked = marked;
+	return copy;
+}
+
+TEST_F_TIMEOUT(failslab, operations_on_files, SLOW)
+{
+	struct operation op;
+	char marked[NR + 1];
+	size_t i;
+	int nr;
+	long n;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	ASSERT_TRUE(file_ready());
+	for (kind = SHARED_ANON; kind < NR_MEMORY; kind++)
+		for (i = 0; i < ARRAY_SIZE(file_operations); i++) {
+			op = of_kind(&file_operations[i], marked);
+			nr = nr_mappings();
+			for (n = 1; n < MAX_NTH; n++)
+				if (!try_nth(_metadata, &self->vm, &op, n))
+					break;
+			TH_LOG("%s: %s: %ld failures", memory_name(kind),
+			       op.name, n - 1);
+			EXPECT_GT(MAX_NTH, n);
+			EXPECT_EQ(nr, nr_mappings());
+		}
+}
+
+enum access_way { AW_READ, AW_WRITE, AW_READ_THEN_WRITE, AW_KERNEL, NR_AW };
+
+/* One access in a new window, with the n-th allocation failing.  Did any? */
+static bool access_nth(struct __test_metadata *_metadata, struct vm *vm,
+		       enum access_way way, long n)
+{
+	char *p = vm_page(vm, FIRST);
+	ssize_t ret = 0;
+	int sig = 0;
+	bool injected;
+
+	munmap(vm->base, PAGES * PAGE);
+	ASSERT_EQ(vm->base,
+		  altvm_window_map(vm->fd, vm->base, PAGES * PAGE, RWX));
+	ASSERT_EQ(0, ftruncate(file, 0));
+	ASSERT_EQ(0, ftruncate(file, PAGES * PAGE));
+	ASSERT_EQ(0, map_kind(vm, FIRST, NR, RW));
+	if (way == AW_READ_THEN_WRITE)
+		probe_read(p, NULL, NULL);
+	fail_nth(n);
+	if (way == AW_READ)
+		sig = probe_read(p, NULL, NULL);
+	else if (way == AW_KERNEL)
+		ret = getrandom(p, 2 * PAGE, GRND_INSECURE);
+	else
+		sig = probe_write(p, 42, NULL);
+	injected = failed_nth();
+	EXPECT_EQ(0, sig)
+	{
+		TH_LOG("%s, way %d, %ld", memory_name(kind), way, n);
+	}
+	EXPECT_TRUE(ret >= 0 || (injected && errno == EFAULT));
+	if (way != AW_KERNEL)
+		EXPECT_EQ(way == AW_READ ? 0 : 42, *(uint64_t *)p);
+	EXPECT_EQ(0, probe_write(p, 43, NULL));
+	EXPECT_EQ(0, probe_write(p + PAGE, 43, NULL));
+	return injected;
+}
+
+TEST_F_TIMEOUT(failslab, accesses_to_files, SLOW)
+{
+	int way;
+	long n;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	ASSERT_TRUE(file_ready());
+	for (kind = SHARED_ANON; kind < NR_MEMORY; kind++)
+		for (way = 0; way < NR_AW; way++) {
+			for (n = 1; n < MAX_NTH; n++)
+				if (!access_nth(_metadata, &self->vm, way, n))
+					break;
+			TH_LOG("%s: way %d: %ld failures", memory_name(kind),
+			       way, n - 1);
+			EXPECT_GT(MAX_NTH, n);
+		}
+}
+
+/* Beside prepare()'s: 8 pages of each kind from here on; and some with advice. */
+#define OTHERS (FIRST + 2 * NR)
+#define LEFT_OUT (OTHERS + 8 * NR_MEMORY)
+#define WIPED (LEFT_OUT + 8)
+
+static bool map_others(struct vm *vm)
+{
+	size_t i;
+
+	for_each_memory(kind) {
+		if (map_kind(vm, OTHERS + 8 * kind, 8, RW))
+			return false;
+		for (i = 0; i < 4; i++)
+			*vm_page(vm, OTHERS + 8 * kind + i) = 'a' + kind;
+	}
+	if (vm_map_at(vm, LEFT_OUT, 16, RW) == MAP_FAILED)
+		return false;
+	memset(vm_page(vm, LEFT_OUT), 'x', 16 * PAGE);
+	return !vm_madvise(vm, vm_page(vm, LEFT_OUT), 8 * PAGE,
+			   MADV_DONTFORK) &&
+	       !vm_madvise(vm, vm_page(vm, WIPED), 8 * PAGE, MADV_WIPEONFORK);
+}
+
+static bool others_ok(struct vm *vm)
+{
+	size_t i;
+
+	for_each_memory(kind)
+		for (i = 0; i < 8; i++)
+			if (*vm_page(vm, OTHERS + 8 * kind + i) !=
+			    (i < 4 ? 'a' + (char)kind : 0))
+				return false;
+	return true;
+}
+
+/* What be_child() is, with the others. */
+static int be_child_with_files(struct vm *vm)
+{
+	struct fault f;
+
+	if (!probe_read(vm_page(vm, FIRST), NULL, &f)) {
+		if (!others_ok(vm) || *vm_page(vm, WIPED) ||
+		    probe_read(vm_page(vm, LEFT_OUT), NULL, &f) != SIGSEGV)
+			return 10;
+		*vm_page(vm, WIPED) = 1;
+	} else if (!probe_read(vm_page(vm, OTHERS + 8 * SHARED_FILE), NULL,
+			       &f)) {
+		return 11;
+	}
+	return be_child(vm);
+}
+
+TEST_F_TIMEOUT(failslab, forks_with_files, SLOW)
+{
+	bool injected = true, pinned;
+	long n, children = 0;
+	struct held h;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	ASSERT_TRUE(file_ready());
+	ASSERT_EQ(0, prepare(&self->vm));
+	ASSERT_TRUE(map_others(&self->vm));
+	/* A page that a device is about to write to is copied in the fork. */
+	pinned = !held_open(&h);
+	if (pinned)
+		held_begin(&h, vm_page(&self->vm, FIRST), PAGE, false);
+	for (n = 1; injected && n < MAX_NTH; n++) {
+		pid_t pid;
+
+		fail_nth(n);
+		pid = syscall(SYS_fork);
+		if (!pid)
+			_exit(be_child_with_files(&self->vm));
+		injected = failed_nth();
+		if (pid > 0) {
+			children++;
+			EXPECT_EQ(0, end_of(pid))
+			{
+				TH_LOG("child of fork %ld", n);
+			}
+		}
+		ASSERT_TRUE(contents_ok(&self->vm, all_marked));
+		ASSERT_TRUE(others_ok(&self->vm));
+		EXPECT_EQ('x', *vm_page(&self->vm, WIPED));
+	}
+	TH_LOG("%ld failures, %ld children, pinned %d", n - 2, children,
+	       pinned);
+	EXPECT_GT(MAX_NTH, n);
+	EXPECT_LT(0, children);
+	if (!pinned)
+		return;
+	h.content = 'h';
+	EXPECT_EQ(PAGE, held_let_go(&h));
+	EXPECT_EQ('h', *vm_page(&self->vm, FIRST));
+	held_close(&h);
+}
+
+/* A child's first step is an access to a file, or a call on one. */
+static void be_child_at_files(struct vm *vm, int step, long n)
+{
+	char *p = vm_page(vm, OTHERS + 8 * kind);
+	bool injected;
+	int err = 0;
+
+	fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	fail_nth(n);
+	if (step == FIRST_READ)
+		probe_read(p, NULL, NULL);
+	else if (step == FIRST_WRITE)
+		probe_rewrite(p, NULL);
+	else if (step == FIRST_PROTECT)
+		err = ERRNO_OF(vm_mprotect(vm, p + PAGE, PAGE, PROT_READ));
+	else
+		err = ERRNO_OF(vm_munmap(vm, p + 6 * PAGE, PAGE));
+	injected = failed_nth();
+	CHECK(!err || (injected && may_say(err)));
+	if (step == FIRST_CALL && !err)
+		CHECK(!map_kind(vm, OTHERS + 8 * kind + 6, 1, RW));
+	CHECK(others_ok(vm));
+	CHECK(contents_ok(vm, all_marked));
+	CHECK(!prepare(vm) && contents_ok(vm, all_marked));
+	_exit(injected);
+}
+
+TEST_F_TIMEOUT(failslab, a_childs_first_steps_at_files, SLOW)
+{
+	int step, status = 0;
+	enum memory m;
+	long n;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	ASSERT_TRUE(file_ready());
+	ASSERT_EQ(0, prepare(&self->vm));
+	ASSERT_TRUE(map_others(&self->vm));
+	for (m = SHARED_ANON; m < NR_MEMORY; m++)
+		for (step = 0; step < NR_FIRST; step++) {
+			for (n = 1; n < MAX_NTH; n++) {
+				pid_t pid = fork();
+
+				ASSERT_LE(0, pid);
+				kind = m;
+				if (!pid)
+					be_child_at_files(&self->vm, step, n);
+				status = end_of(pid);
+				if (status != 1 << 8)
+					break;
+			}
+			EXPECT_EQ(0, status)
+			{
+				TH_LOG("%s: step %d, %ld", memory_name(m), step,
+				       n);
+			}
+			EXPECT_TRUE(others_ok(&self->vm));
+		}
 }
 
 TEST_HARNESS_MAIN
