@@ -802,6 +802,8 @@ TEST_F_TIMEOUT(direct, stores_while_a_device_reads, SLOW)
 		for (later = 0; later < 2; later++) {
 			int fd = furnish(&self->vm, m, RW), line;
 			char *p = place_of(&self->vm, m);
+			bool may_be_old = !later && !memory_is_shared(m) &&
+					  !vm_is_native(&self->vm);
 			pid_t pid;
 
 			ASSERT_LE(0, fd);
@@ -821,10 +823,8 @@ TEST_F_TIMEOUT(direct, stores_while_a_device_reads, SLOW)
 			EXPECT_TRUE(say(line));
 			EXPECT_EQ(0, end_of(pid));
 			EXPECT_EQ(PAGE, held_let_go(&h));
-			if (!later && !vm_is_native(&self->vm) &&
-			    !memory_is_shared(m) && h.written[0] == 'x')
-				h.written[0] = 'y';
-			EXPECT_EQ('y', h.written[0])
+			EXPECT_TRUE(h.written[0] == 'y' ||
+				    (h.written[0] == 'x' && may_be_old))
 			{
 				TH_LOG("%s, fork %s", memory_name(m),
 				       later ? "later" : "before");
