@@ -84,7 +84,7 @@ bench-tools: lib
 # --- running and testing, in a virtual machine
 
 .PHONY: setup-build setup-vm setup-debug setup-style setup-lib
-.PHONY: run check kunit test bench style format selftest libtest
+.PHONY: run check kunit test durability bench style format selftest libtest
 setup-build setup-vm setup-debug setup-style setup-lib: setup-%:
 	@tests/vm/setup $*
 
@@ -98,6 +98,9 @@ kunit: setup-vm module-debug
 
 test: setup-vm $(KERNELS:%=module-%) lib examples $(wildcard tools) user-tests
 	tests/vm/test-plan $(KERNELS)
+
+durability: setup-vm module-stock-6.12 user-tests
+	tests/vm/durability
 
 libtest: lib setup-lib
 	$(MAKE) -C lib O=$(O) check
@@ -141,6 +144,7 @@ help:
 	@echo 'make check      every test there is; ends with "N passed, N failed"'
 	@echo 'make kunit      the unit tests inside the kernel'
 	@echo 'make test       the user-space tests (KERNELS="$(KERNELS)")'
+	@echo 'make durability what msync has written survives a power failure'
 	@echo 'make libtest    the tests of the library that need no module'
 	@echo 'make selftest   the tests of the virtual machine runner'
 	@echo 'make bench      the benchmarks'
