@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "child.h"
 #include "fixture.h"
+#include "memory.h"
 
 #define PAGES 512
 #define NR_THREADS 4
@@ -566,6 +568,130 @@ TEST_F_TIMEOUT(threads, system_calls_meanwhile, SLOW)
 				       8 * PAGE));
 	}
 	finish(_metadata, w, 2);
+}
+
+/*
+ * Anything at once with memory of each kind, all of it of one file that becomes
+ * shorter and longer, and with forks.
+ */
+static int file = -1;
+
+/* One random call on 1 to 16 of 64 pages; errno, if it is not one of those that may be. */
+static int some_call(struct worker *w, struct rng *rng)
+{
+	static const int advice[] = { MADV_DONTFORK,   MADV_DOFORK,
+				      MADV_WIPEONFORK, MADV_KEEPONFORK,
+				      MADV_SEQUENTIAL, MADV_NORMAL };
+	size_t page = rng_below(rng, 48), nr = 1 + rng_below(rng, 16);
+	char *p = vm_page(w->vm, page);
+	int prot = rng_below(rng, 4);
+	unsigned char vec[16];
+	int err;
+
+	switch (rng_below(rng, 8)) {
+	case 0 ... 2:
+		return ERRNO_OF(memory_map(w->vm, rng_below(rng, NR_MEMORY),
+					   page, nr, prot, file));
+	case 3:
+		return ERRNO_OF(vm_munmap(w->vm, p, nr * PAGE));
+	case 4:
+		err = ERRNO_OF(vm_mprotect(w->vm, p, nr * PAGE, prot));
+		break;
+	case 5:
+		err = ERRNO_OF(vm_madvise(w->vm, p, nr * PAGE,
+					  advice[rng_below(rng, 6)]));
+		/* Only private anonymous memory can be wiped. */
+		if (err == EINVAL)
+			err = 0;
+		break;
+	case 6:
+		err = ERRNO_OF(vm_msync(w->vm, p, nr * PAGE, MS_SYNC));
+		break;
+	default:
+		err = ERRNO_OF(vm_mincore(w->vm, p, nr * PAGE, vec));
+	}
+	return err == ENOMEM ? 0 : err;
+}
+
+static void some_accesses(struct worker *w, struct rng *rng)
+{
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		char *p = vm_page(w->vm, rng_below(rng, 64)) + 8 * w->nr;
+
+		if (i & 1)
+			probe_write(p, w->nr, NULL);
+		else
+			probe_read(p, NULL, NULL);
+	}
+}
+
+static void some_fork(struct worker *w, struct rng *rng)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		some_accesses(w, rng);
+		CHECK(!some_call(w, rng));
+		some_accesses(w, rng);
+		_exit(0);
+	}
+	if (pid < 0 || end_of(pid))
+		report("fork", pid);
+}
+
+static void *anything_with_files(void *arg)
+{
+	struct worker *w = arg;
+	struct rng rng = { .state = env_number("ALTVM_SEED", 0) + w->nr };
+
+	while (w->rounds < rounds(w->vm, ROUNDS * 2)) {
+		int err = some_call(w, &rng);
+
+		if (err)
+			report(strerror(err), w->rounds);
+		some_accesses(w, &rng);
+		if (w->nr == 0 && w->rounds % 16 == 0)
+			some_fork(w, &rng);
+		if (w->nr == 1 && w->rounds % 4 == 0 &&
+		    ftruncate(file, rng_below(&rng, 64 * PAGE)))
+			report("ftruncate", errno);
+		if (w->nr == 2 && w->rounds % 4 == 0 &&
+		    ftruncate(file, 64 * PAGE))
+			report("ftruncate", errno);
+		w->rounds++;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(threads, anything_at_once_with_files, SLOW)
+{
+	struct worker w[NR_THREADS];
+	enum memory m;
+	size_t i;
+
+	file = nameless_file(files_dir(), 64 * PAGE);
+	ASSERT_LE(0, file);
+	start(_metadata, w, NR_THREADS, &self->vm, anything_with_files);
+	for (i = 0; i < NR_THREADS; i++)
+		pthread_join(w[i].thread, NULL);
+	EXPECT_EQ(0, errors);
+	/* Everything works as if nothing had been. */
+	ASSERT_EQ(0, vm_munmap(&self->vm, self->base, PAGES * PAGE));
+	EXPECT_EQ(0, vm_areas(&self->vm));
+	ASSERT_EQ(0, ftruncate(file, 0));
+	ASSERT_EQ(0, ftruncate(file, 64 * PAGE));
+	for_each_memory(m) {
+		ASSERT_EQ(self->base,
+			  memory_map(&self->vm, m, 0, 64, RW, file));
+		for (i = 0; i < 64; i++) {
+			ASSERT_EQ(0, self->base[i * PAGE]);
+			if (m != SHARED_FILE)
+				self->base[i * PAGE] = 1;
+		}
+		EXPECT_EQ(1, vm_areas(&self->vm));
+	}
 }
 
 TEST_HARNESS_MAIN
