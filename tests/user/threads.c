@@ -646,7 +646,7 @@ static void *anything_with_files(void *arg)
 	struct worker *w = arg;
 	struct rng rng = { .state = env_number("ALTVM_SEED", 0) + w->nr };
 
-	while (w->rounds < rounds(w->vm, ROUNDS * 2)) {
+	while (w->rounds < rounds(w->vm, ROUNDS / 2)) {
 		int err = some_call(w, &rng);
 
 		if (err)
