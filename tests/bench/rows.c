@@ -4,7 +4,8 @@
  *
  * A row that gets or gives back pages in its timed part has at most ROOM of
  * them: they share the neighbour's page of page-table entries, so only the
- * isolated rows pay for page tables.  Rows with more pages keep them.
+ * isolated rows, and a forked child's, pay for page tables.  Rows with more pages
+ * keep them.
  */
 #include <errno.h>
 #include <sys/mman.h>
