@@ -28,7 +28,7 @@
  *   any         read     none       map what is cached around; if that was not the
  *                                   page, have the file system provide it
  *   shared      write    none       have it provided, then as below
- *   shared      write    read-only  ask the file system, map it writable, dirty it
+ *   shared      write    read-only  ask the file system, then make it writable
  *   private     write    none       have it provided, then as below
  *   private     write    read-only  store a copy
  *   beyond the end of the file      SIGBUS
@@ -40,6 +40,12 @@
  * ours held.  Then, with the leaf locked, the tree is read: whoever changes it
  * takes the leaf's lock afterwards, so either we see the change, or he sees our
  * PTE.
+ *
+ * Nor is a lock of ours held while the file system is asked for the right to store
+ * to a shared page, which may take as long as a file system is frozen.  The answer
+ * is good until the page is written back.  So with the page locked the PTE, still
+ * read-only, is marked dirty: writeback takes that mark away.  If it is there with
+ * the leaf locked, the PTE becomes writable.
  *
  * The core holds mmap_lock or the window's VMA lock, and never finishes a fault
  * itself: all handlers return VM_FAULT_NOPAGE.  A fault can come from another
@@ -74,11 +80,14 @@
  * @vmf: the core's; NULL if it is no fault
  * @write: is it a write?
  * @present: is there a PTE, which does not let write?
+ * @mapped: is it of @cached?
  * @need: is a new page likely to be needed?
  * @copy: is it going to be copied to, so that it need not be zeroed?
  * @fetch: is a page of @from needed?
+ * @ask: is the file system to be asked for the right to store to @cached?
+ * @asked: has it been?
  * @attr: of the area, as read from the tree
- * @fa: of the area, as read from the tree
+ * @fa: of the area, as read from the tree; referenced
  * @page: a new zeroed page, ready to be stored; NULL if there is none yet
  * @cached: a page of a file; referenced
  * @from: the file area that @cached was, or is to be, fetched for; referenced
@@ -89,7 +98,7 @@ struct fault {
 	struct altvm_space *space;
 	unsigned long addr;
 	struct vm_fault *vmf;
-	bool write, present, need, copy, fetch;
+	bool write, present, mapped, need, copy, fetch, ask, asked;
 	unsigned long attr;
 	struct altvm_file_area *fa;
 	struct page *page, *cached;
@@ -199,6 +208,25 @@ static void forget_cached(struct fault *f)
 		altvm_file_put(f->from);
 	f->cached = NULL;
 	f->from = NULL;
+	f->asked = false;
+	f->mapped = false;
+}
+
+/* Read the tree.  Return: false if nothing is mapped. */
+static bool fault_load(struct fault *f)
+{
+	struct altvm_file_area *old = f->fa;
+	bool mapped;
+
+	f->fa = NULL;
+	rcu_read_lock();
+	do
+		mapped = altvm_tree_load(f->space, f->addr, &f->attr, &f->fa);
+	while (mapped && f->fa && !refcount_inc_not_zero(&f->fa->refs));
+	rcu_read_unlock();
+	if (unlikely(old))
+		altvm_file_put(old);
+	return mapped;
 }
 
 /* Have a page of the file fetched, and come again.  The leaf is locked. */
@@ -263,28 +291,82 @@ static void fault_file_dirtied(struct fault *f)
 {
 	folio_mark_dirty(page_folio(f->cached));
 	unlock_page(f->cached);
+	if (f->dirtied)
+		return;
 	refcount_inc(&f->fa->refs);
 	f->dirtied = f->fa;
 }
 
-/* Let the cached page of a shared mapping be written.  The leaf is locked. */
-static int fault_file_write(struct fault *f)
+/*
+ * Ask the file system whether the cached page may be stored to.  Nothing is locked.
+ * Return: 0, and the page is locked; -EAGAIN if it is another one by now; -EIO, and
+ * f->result says what.
+ */
+static int fault_ask(struct fault *f)
 {
 	vm_fault_t result;
+
+	f->ask = false;
+	result = altvm_pagecache_mkwrite(f->from, f->addr, f->cached);
+	if (result & VM_FAULT_LOCKED)
+		return 0;
+	f->result |= result & VM_FAULT_ERROR;
+	forget_cached(f);
+	return result & VM_FAULT_ERROR ? -EIO : -EAGAIN;
+}
+
+/* As fault_ask(); the answer goes into the PTE.  Return: -EAGAIN or -EIO. */
+static int fault_ask_mark(struct fault *f)
+{
+	int ret = fault_ask(f);
+
+	if (ret)
+		return ret;
+	altvm_pte_mkdirty(f->space, f->addr, f->cached);
+	fault_file_dirtied(f);
+	f->asked = true;
+	return -EAGAIN;
+}
+
+/*
+ * Let the cached page of a shared mapping be written, if the file system must be
+ * asked for it.  The leaf is locked.
+ */
+static int fault_file_notify(struct fault *f)
+{
+	int ret;
+
+	if (f->asked && altvm_pte_mkwrite(f->space, f->addr, f->cached, true))
+		return 0;
+	/* What is mapped is to be marked. */
+	if (f->asked || !f->mapped) {
+		ret = fault_file_read(f);
+		if (ret && ret != -EBUSY)
+			return ret;
+	}
+	f->asked = false;
+	if (!f->from) {
+		refcount_inc(&f->fa->refs);
+		f->from = f->fa;
+	}
+	f->ask = true;
+	return -EAGAIN;
+}
+
+/* The same if it need not.  The leaf is locked. */
+static int fault_file_write(struct fault *f)
+{
 	int ret;
 
 	if (altvm_pte_populate(f->space, f->addr))
 		return -ENOMEM;
-	result = altvm_pagecache_mkwrite(f->fa, f->addr, f->cached);
-	if (result & VM_FAULT_ERROR) {
-		f->result |= result;
-		return -EIO;
-	}
-	if (!(result & VM_FAULT_LOCKED))
+	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
 		return want_cached(f);
-
 	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
 				    true);
+	if (ret == -EBUSY &&
+	    altvm_pte_mkwrite(f->space, f->addr, f->cached, false))
+		ret = 0;
 	fault_file_dirtied(f);
 	return ret;
 }
@@ -327,35 +409,27 @@ static int fault_file_empty(struct fault *f, struct altvm_leaf *leaf)
 	if (f->write && !(f->attr & VM_SHARED))
 		return fault_file_copy(f, leaf);
 
-	ret = f->write ? fault_file_write(f) : fault_file_read(f);
+	if (!f->write)
+		ret = fault_file_read(f);
+	else if (f->attr & ALTVM_ATTR_NOTIFY)
+		ret = fault_file_notify(f);
+	else
+		ret = fault_file_write(f);
 	/* Something else is there, as while it migrates.  The core knows. */
 	return ret == -EBUSY ? 0 : ret;
 }
 
 /*
- * Has the file been cut off below a page that had been copied from it?  Then that
- * is gone, too: the PTE is already.  The leaf is locked.
+ * A fault on a file area.  The leaf is locked.  As fault_file_empty(), or -ENODEV;
+ * -ESTALE, and altvm_file_apply_cut() is needed.
  */
-static bool fault_is_cut_off(struct fault *f, struct altvm_leaf *leaf)
-{
-	if (f->present || !altvm_leaf_page(leaf, f->addr) ||
-	    !altvm_pagecache_is_beyond(f->fa, f->addr))
-		return false;
-	altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
-	altvm_leaf_strip(leaf, f->addr, f->addr + PAGE_SIZE);
-	return true;
-}
-
-/* A fault on a file area.  The leaf is locked.  As fault_file_empty(), or -ENODEV. */
 static int fault_file(struct fault *f, struct altvm_leaf *leaf)
 {
 	/* Rmap does not know of a forked child's files yet. */
 	if (unlikely(!smp_load_acquire(&f->space->amm)))
 		return -ENODEV;
-	if (unlikely(fault_is_cut_off(f, leaf))) {
-		f->result |= VM_FAULT_SIGBUS;
-		return -EIO;
-	}
+	if (unlikely(altvm_file_is_cut(f->fa, f->addr)))
+		return -ESTALE;
 	if (!altvm_leaf_page(leaf, f->addr)) {
 		int ret = fault_file_empty(f, leaf);
 
@@ -385,7 +459,7 @@ static bool fault_allowed(const struct fault *f)
 /* What the tree says.  Return: 0, -EFAULT, -EACCES, or -EBUSY to wait. */
 static int fault_check(struct fault *f)
 {
-	if (!altvm_tree_load(f->space, f->addr, &f->attr, &f->fa))
+	if (!fault_load(f))
 		return -EFAULT;
 	if (unlikely(f->attr & ALTVM_ATTR_BUSY))
 		return -EBUSY;
@@ -422,6 +496,21 @@ static int fault_try(struct fault *f)
 }
 
 /*
+ * Do what fault_file() has found to be missing.  Nothing is locked.
+ * Return: -EAGAIN when it is done, as before if that was something else; -EIO.
+ */
+static int fault_provide(struct fault *f, int ret)
+{
+	if (ret == -ESTALE) {
+		altvm_file_apply_cut(f->space, f->fa);
+		return -EAGAIN;
+	}
+	if (ret == -EAGAIN && f->fetch)
+		return fault_fetch(f);
+	return ret;
+}
+
+/*
  * Return: 0 when the page is mapped; -EFAULT if nothing is mapped there; -EACCES,
  * -EINTR, -ENOMEM, -EIO, -ENODEV.
  */
@@ -433,8 +522,9 @@ static int fault_handle(struct fault *f)
 		ret = fault_try(f);
 		if (unlikely(ret == -EBUSY))
 			ret = altvm_tree_wait(f->space, f->addr) ?: -EAGAIN;
-		if (ret == -EAGAIN && f->fetch)
-			ret = fault_fetch(f);
+		ret = fault_provide(f, ret);
+		if (ret == -EAGAIN && f->ask)
+			ret = fault_ask_mark(f);
 		if (ret == -EAGAIN && fatal_signal_pending(current))
 			ret = -EINTR;
 	} while (ret == -EAGAIN);
@@ -447,6 +537,8 @@ static void fault_finish(struct fault *f)
 	if (f->page)
 		put_page(f->page);
 	forget_cached(f);
+	if (f->fa)
+		altvm_file_put(f->fa);
 	if (f->dirtied) {
 		altvm_pagecache_dirtied(f->dirtied);
 		altvm_file_put(f->dirtied);
@@ -559,8 +651,7 @@ static vm_fault_t fault_attach(struct vm_fault *vmf)
 /* Where there may be files, a write does not always need a new page. */
 static void fault_guess(struct fault *f)
 {
-	if (!f->need || !READ_ONCE(f->space->special) ||
-	    !altvm_tree_load(f->space, f->addr, &f->attr, &f->fa))
+	if (!f->need || !READ_ONCE(f->space->special) || !fault_load(f))
 		return;
 	f->need = !(f->attr & VM_SHARED);
 	f->copy = f->fa;
@@ -585,6 +676,7 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	if (f.present && vmf->page) {
 		get_page(vmf->page);
 		f.cached = vmf->page;
+		f.mapped = true;
 	}
 	ret = fault_handle(&f);
 	fault_finish(&f);
@@ -662,14 +754,15 @@ static int access_page(struct fault *f, struct altvm_leaf *leaf,
 {
 	int ret;
 
-	if (!altvm_tree_load(f->space, f->addr, &f->attr, &f->fa) ||
-	    f->attr & ALTVM_ATTR_BUSY)
+	if (!fault_load(f) || f->attr & ALTVM_ATTR_BUSY)
 		return -EFAULT;
 	if (!f->fa || altvm_leaf_page(leaf, f->addr)) {
 		ret = fault_store(f, leaf);
 	} else {
 		if (!access_allowed(f))
 			return -EFAULT;
+		if (altvm_file_is_cut(f->fa, f->addr))
+			return -ESTALE;
 		if (!f->cached || f->from != f->fa)
 			return want_cached(f);
 		*page = f->cached;
@@ -681,27 +774,32 @@ static int access_page(struct fault *f, struct altvm_leaf *leaf,
 	return ret;
 }
 
-/*
- * Read or write, with the leaf locked.  A page that is shared is written as by
- * fault_file_write(), but without a PTE.
- */
+/* Read or write, but what is shared is written later.  The leaf is locked. */
 static int access_do(struct fault *f, struct altvm_leaf *leaf,
 		     unsigned long addr, void *buf, int len)
 {
 	struct page *page;
 	int ret = access_page(f, leaf, &page);
-	vm_fault_t result;
 
 	if (ret)
 		return ret;
-	if (!f->write || page != f->cached) {
-		access_copy(page, addr, buf, len, f->write);
-		return 0;
+	if (f->write && page == f->cached) {
+		f->ask = true;
+		return -EAGAIN;
 	}
-	result = altvm_pagecache_mkwrite(f->fa, f->addr, page);
-	if (!(result & VM_FAULT_LOCKED))
-		return result & VM_FAULT_ERROR ? -EFAULT : want_cached(f);
-	access_copy(page, addr, buf, len, true);
+	access_copy(page, addr, buf, len, f->write);
+	return 0;
+}
+
+/* Write to a page that is shared.  Nothing is locked. */
+static int access_shared(struct fault *f, unsigned long addr, void *buf,
+			 int len)
+{
+	int ret = fault_ask(f);
+
+	if (ret)
+		return ret;
+	access_copy(f->cached, addr, buf, len, true);
 	fault_file_dirtied(f);
 	return 0;
 }
@@ -729,8 +827,9 @@ static int fault_access(struct altvm_space *space, unsigned long addr,
 		mutex_lock(&leaf->lock);
 		ret = access_do(&f, leaf, addr, buf, len);
 		mutex_unlock(&leaf->lock);
-		if (ret == -EAGAIN && f.fetch)
-			ret = fault_fetch(&f);
+		ret = fault_provide(&f, ret);
+		if (ret == -EAGAIN && f.ask)
+			ret = access_shared(&f, addr, buf, len);
 	} while (ret == -EAGAIN && !fatal_signal_pending(current));
 	fault_finish(&f);
 	return ret;

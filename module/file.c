@@ -15,6 +15,10 @@
  * errno.  Taken over are ->vm_file (overlayfs replaces it), ->vm_ops and the
  * VM_MAY* flags.  What is not a plain mapping of a page cache is refused.
  *
+ * When a file is cut off, what private mappings have copied of the rest is gone
+ * too.  The kernel zaps our PTEs, which is not enough; the mmu notifier hears of it
+ * with locks held, and notes it in the area; whoever looks at the area next acts.
+ *
  * MAP_SHARED | MAP_ANONYMOUS is the mapping of a shmem file of its own, as it is in
  * the kernel.
  *
@@ -34,6 +38,7 @@
 
 #include "file.h"
 #include "pte.h"
+#include "store.h"
 
 static struct kmem_cache *file_area_cache;
 
@@ -103,6 +108,34 @@ static int vet_look(unsigned long addr, struct altvm_vetted *vetted)
 	return ret;
 }
 
+/*
+ * Users do not know that the windows count for RLIMIT_AS, see limits.c; the kernel
+ * does.  Take them out of its count for a moment.
+ */
+static unsigned long windows_uncount(void)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long pages = 0;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	if (mmap_write_lock_killable(mm))
+		return 0;
+	for_each_vma(vmi, vma)
+		if (vma->vm_ops == &altvm_vm_ops)
+			pages += vma_pages(vma);
+	mm->total_vm -= pages;
+	mmap_write_unlock(mm);
+	return pages;
+}
+
+static void windows_count(unsigned long pages)
+{
+	mmap_write_lock(current->mm);
+	current->mm->total_vm += pages;
+	mmap_write_unlock(current->mm);
+}
+
 /**
  * altvm_file_vet() - may the current process map a file?
  * @file: the file
@@ -122,11 +155,20 @@ int altvm_file_vet(struct file *file, unsigned long prot, unsigned long flags,
 	/* Not where, nor what is done with it once it is there. */
 	const unsigned long drop = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT |
 				   MAP_POPULATE | MAP_LOCKED | MAP_GROWSDOWN;
-	unsigned long addr;
+	unsigned long addr, pages;
 	int ret;
 
+	/* Not a flag that may be validated: one that never will be, instead. */
+	if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE &&
+	    flags & MAP_FIXED_NOREPLACE)
+		flags |= BIT(25);
 	*vetted = (struct altvm_vetted){};
 	addr = vm_mmap(file, 0, PAGE_SIZE, prot, flags & ~drop, offset);
+	if (addr == -ENOMEM && rlimit(RLIMIT_AS) != RLIM_INFINITY) {
+		pages = windows_uncount();
+		addr = vm_mmap(file, 0, PAGE_SIZE, prot, flags & ~drop, offset);
+		windows_count(pages);
+	}
 	if (IS_ERR_VALUE(addr))
 		return addr;
 	ret = vet_look(addr, vetted);
@@ -155,8 +197,11 @@ int altvm_file_revet(struct altvm_file_area *fa, unsigned long attr)
 			     (u64)fa->vma.vm_pgoff << PAGE_SHIFT, &vetted);
 	if (!ret && vetted.file)
 		fput(vetted.file);
-	/* Only mmap() asks whether it is a swap file; a fault does, too. */
-	if (ret == -ETXTBSY)
+	/*
+	 * Only mmap() asks whether it is a swap file, which a fault does, too, or on
+	 * a file system that does not let execute, which VM_MAYEXEC says.
+	 */
+	if (ret == -ETXTBSY || (ret == -EPERM && attr & VM_EXEC))
 		ret = 0;
 	if (!ret)
 		WRITE_ONCE(fa->vetted, READ_ONCE(fa->vetted) | prot);
@@ -240,6 +285,7 @@ static struct altvm_file_area *file_area_alloc(void)
 	if (!fa)
 		return NULL;
 	refcount_set(&fa->refs, 1);
+	fa->cut = ULONG_MAX;
 	INIT_LIST_HEAD(&fa->node);
 	INIT_LIST_HEAD(&fa->vma.anon_vma_chain);
 	fa->vma.anon_vma = &no_anon_vma;
@@ -298,6 +344,7 @@ static struct altvm_file_area *file_area_copy(const struct altvm_file_area *fa,
 	copy->vma.vm_ops = fa->vma.vm_ops;
 	copy->vma.vm_file = get_file(fa->vma.vm_file);
 	copy->vetted = fa->vetted;
+	copy->cut = READ_ONCE(fa->cut);
 	altvm_file_set_attr(copy, fa->attr);
 	if (counts_writable(copy))
 		mapping_allow_writable(altvm_file_mapping(copy));
@@ -509,6 +556,7 @@ int altvm_file_split(struct altvm_space *space, unsigned long addr)
 	itree_insert(&left->vma, &mapping->i_mmap);
 	itree_insert(&right->vma, &mapping->i_mmap);
 	right->linked = true;
+	right->cut = left->cut;
 	i_mmap_unlock_write(mapping);
 	return 0;
 }
@@ -566,9 +614,87 @@ void altvm_file_merge(struct altvm_space *space, unsigned long addr)
 	right->linked = false;
 	itree_remove(&left->vma, &mapping->i_mmap);
 	left->vma.vm_end = right->vma.vm_end;
+	left->cut = min(left->cut, right->cut);
 	itree_insert(&left->vma, &mapping->i_mmap);
 	i_mmap_unlock_write(mapping);
 	altvm_file_put(right);
+}
+
+/* --- files that are cut off */
+
+static void note_cut(struct altvm_file_area *fa, unsigned long start,
+		     unsigned long end)
+{
+	loff_t size = i_size_read(altvm_file_mapping(fa)->host);
+	pgoff_t eof = DIV_ROUND_UP(size, PAGE_SIZE), cut, old;
+
+	if (altvm_file_pgoff(fa, end - 1) < eof)
+		return;
+	cut = max(eof, altvm_file_pgoff(fa, start));
+	old = READ_ONCE(fa->cut);
+	while (cut < old && !try_cmpxchg(&fa->cut, &old, cut))
+		;
+}
+
+/**
+ * altvm_file_note_cut() - PTEs go, maybe because files have been cut off
+ * @space: with whose PTEs it happens
+ * @start: in bytes
+ * @end: exclusive
+ *
+ * Context: cannot sleep, takes no lock.
+ */
+void altvm_file_note_cut(struct altvm_space *space, unsigned long start,
+			 unsigned long end)
+{
+	struct altvm_area area;
+
+	guard(rcu)();
+	altvm_for_each_area(space, &area, start, end) {
+		altvm_area_clip(&area, start, end);
+		if (area.fa && !(area.attr & VM_SHARED))
+			note_cut(area.fa, area.start, area.end);
+	}
+}
+
+static void drop_stored(struct altvm_space *space, unsigned long start,
+			unsigned long end)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		altvm_pte_zap(space, lo, hi);
+		altvm_leaf_strip(leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+	}
+}
+
+/**
+ * altvm_file_apply_cut() - drop what was stored beyond where a file was cut off
+ * @space: entered, or in a fault on its window
+ * @fa: the area, referenced
+ *
+ * Until it is done, nothing is stored there.
+ *
+ * Context: takes altvm_space.lock and altvm_leaf.lock.
+ */
+void altvm_file_apply_cut(struct altvm_space *space, struct altvm_file_area *fa)
+{
+	pgoff_t cut = READ_ONCE(fa->cut);
+	unsigned long start;
+
+	mutex_lock(&space->lock);
+	do {
+		start = fa->vma.vm_start;
+		if (cut == ULONG_MAX || file_area_at(space, start) != fa)
+			break;
+		if (cut > fa->vma.vm_pgoff)
+			start += (cut - fa->vma.vm_pgoff) << PAGE_SHIFT;
+		drop_stored(space, start, fa->vma.vm_end);
+	} while (!try_cmpxchg(&fa->cut, &cut, ULONG_MAX));
+	mutex_unlock(&space->lock);
 }
 
 /* --- whole spaces */
@@ -587,6 +713,7 @@ int altvm_file_clone_all(struct altvm_space *child)
 	struct altvm_area area;
 	int ret = 0;
 
+	mutex_lock(&child->lock);
 	altvm_for_each_area(child, &area, child->start, child->limit) {
 		if (!area.fa)
 			continue;
@@ -598,6 +725,7 @@ int altvm_file_clone_all(struct altvm_space *child)
 		altvm_tree_put(child, area.start, area.end, fa,
 			       GFP_KERNEL | __GFP_NOFAIL);
 	}
+	mutex_unlock(&child->lock);
 	return ret;
 }
 
@@ -614,6 +742,8 @@ void altvm_file_link_all(struct altvm_space *space)
 	altvm_for_each_area(space, &area, space->start, space->limit)
 		if (area.fa)
 			file_area_link(area.fa);
+	/* Before, nobody would have told. */
+	altvm_file_note_cut(space, space->start, space->limit);
 }
 
 /**

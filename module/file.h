@@ -20,6 +20,8 @@
  * @attr: VM_* flags, those of VM_MAY* too, and ALTVM_ATTR_NOTIFY; written under
  *	altvm_space.lock
  * @vetted: the rights that the kernel has granted so far
+ * @cut: the file has been cut off here, in pages, and what is stored of this area
+ *	beyond is to be dropped; ULONG_MAX if there is nothing to do
  * @refs: the tree has one, a fault in progress has one
  * @linked: is @vma in the file's i_mmap?  Protected by the lock of that
  * @node: while the area is being taken away
@@ -28,6 +30,7 @@
 struct altvm_file_area {
 	struct vm_area_struct vma;
 	unsigned long attr, vetted;
+	pgoff_t cut;
 	refcount_t refs;
 	bool linked;
 	struct list_head node;
@@ -70,6 +73,11 @@ void altvm_file_merge(struct altvm_space *space, unsigned long addr);
 int altvm_file_isolate(struct altvm_space *space, struct altvm_area *area);
 void altvm_file_set_attr(struct altvm_file_area *fa, unsigned long attr);
 
+void altvm_file_note_cut(struct altvm_space *space, unsigned long start,
+			 unsigned long end);
+void altvm_file_apply_cut(struct altvm_space *space,
+			  struct altvm_file_area *fa);
+
 int altvm_file_clone_all(struct altvm_space *child);
 void altvm_file_link_all(struct altvm_space *space);
 void altvm_file_unlink_all(struct altvm_space *space);
@@ -86,6 +94,13 @@ static inline struct address_space *
 altvm_file_mapping(const struct altvm_file_area *fa)
 {
 	return fa->vma.vm_file->f_mapping;
+}
+
+/* Is altvm_file_apply_cut() needed before @addr may be looked at?  Leaf locked. */
+static inline bool altvm_file_is_cut(const struct altvm_file_area *fa,
+				     unsigned long addr)
+{
+	return altvm_file_pgoff(fa, addr) >= READ_ONCE(fa->cut);
 }
 
 int altvm_file_module_init(void);

@@ -254,24 +254,27 @@ struct map_request {
 static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 		   struct map_request *req, struct altvm_vetted *vetted)
 {
+	unsigned long flags = VM_SHARED | VM_MAYWRITE;
 	u64 last = cmd->offset + req->len - PAGE_SIZE;
 	int ret;
 
 	if (file) {
 		if (last < cmd->offset || last > -2 * PAGE_SIZE)
 			return -EOVERFLOW;
-		/* It means another place, but is not a legacy flag. */
-		if ((req->flags & MAP_TYPE) == MAP_SHARED_VALIDATE &&
-		    req->flags & MAP_FIXED_NOREPLACE)
-			return -EOPNOTSUPP;
 		ret = altvm_file_vet(file, cmd->prot, req->flags, last, vetted);
-		if (ret || !vetted->file || !S_ISCHR(file_inode(file)->i_mode))
+		if (ret || !S_ISCHR(file_inode(file)->i_mode) ||
+		    (!vetted->file && vetted->flags & VM_MAYWRITE))
 			return ret;
 		/* /dev/zero, and the kernel's shmem file is of one page only. */
-		fput(vetted->file);
+		flags = vetted->flags;
+		if (vetted->file)
+			fput(vetted->file);
 	}
-	return altvm_file_vet_anon(req->len, req->attr & VM_ACCESS_FLAGS,
-				   req->attr & VM_NORESERVE, vetted);
+	ret = altvm_file_vet_anon(req->len, req->attr & VM_ACCESS_FLAGS,
+				  req->attr & VM_NORESERVE, vetted);
+	/* It may have been opened read-only. */
+	vetted->flags &= flags | ~(VM_SHARED | VM_MAYWRITE);
+	return ret;
 }
 
 /* Make the area of a file mapping, or find out why there cannot be any. */

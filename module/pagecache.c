@@ -110,7 +110,7 @@ bool altvm_pagecache_lock(struct altvm_file_area *fa, unsigned long addr,
  * As do_page_mkwrite() in mm/.  It may wait for the page's writeback, for blocks on
  * the disk, and for a frozen file system.
  *
- * Context: leaf locked, page not locked.
+ * Context: no lock of ours is held.
  * Return: VM_FAULT_LOCKED, and the page is locked; VM_FAULT_NOPAGE to try again;
  * an error of vm_ops->page_mkwrite.
  */
@@ -160,18 +160,6 @@ void altvm_pagecache_dirtied(struct altvm_file_area *fa)
 	if (!fa->vma.vm_ops->page_mkwrite)
 		file_update_time(fa->vma.vm_file);
 	balance_dirty_pages_ratelimited(altvm_file_mapping(fa));
-}
-
-/**
- * altvm_pagecache_is_beyond() - is an address beyond the page with the file's end?
- * @fa: the area
- * @addr: in bytes
- */
-bool altvm_pagecache_is_beyond(struct altvm_file_area *fa, unsigned long addr)
-{
-	loff_t size = i_size_read(altvm_file_mapping(fa)->host);
-
-	return altvm_file_pgoff(fa, addr) >= DIV_ROUND_UP(size, PAGE_SIZE);
 }
 
 /**

@@ -11,7 +11,6 @@ bool altvm_pagecache_lock(struct altvm_file_area *fa, unsigned long addr,
 vm_fault_t altvm_pagecache_mkwrite(struct altvm_file_area *fa,
 				   unsigned long addr, struct page *page);
 void altvm_pagecache_dirtied(struct altvm_file_area *fa);
-bool altvm_pagecache_is_beyond(struct altvm_file_area *fa, unsigned long addr);
 bool altvm_pagecache_may_tell(struct altvm_file_area *fa);
 bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr);
 

@@ -328,16 +328,70 @@ bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
 	return ret & VM_FAULT_NOPAGE;
 }
 
+static bool maps_page(const struct walk *w, pte_t pte)
+{
+	return pte_present(pte) && pte_pfn(pte) == page_to_pfn(w->page);
+}
+
+static int walk_mkdirty(pte_t *pte, unsigned long addr, void *data)
+{
+	struct walk *w = data;
+	pte_t old = ptep_get(pte);
+
+	if (maps_page(w, old))
+		set_pte_at(w->space->mm, addr, pte, pte_mkdirty(old));
+	return 0;
+}
+
+/**
+ * altvm_pte_mkdirty() - mark a PTE dirty which is not writable
+ * @space: in a fault on its window
+ * @addr: page-aligned
+ * @page: locked, and may be written to; does nothing if it is not mapped there
+ *
+ * Context: the leaf need not be locked: whatever the area is, and whoever changes
+ * it, a page that is dirty is dirty.
+ */
+void altvm_pte_mkdirty(struct altvm_space *space, unsigned long addr,
+		       struct page *page)
+{
+	struct walk w = { .space = space, .page = page };
+
+	apply_to_existing_page_range(space->mm, addr, PAGE_SIZE, walk_mkdirty,
+				     &w);
+}
+
 static int walk_mkwrite(pte_t *pte, unsigned long addr, void *data)
 {
 	struct walk *w = data;
 	pte_t old = ptep_get(pte);
 
-	w->done = pte_present(old) && pte_pfn(old) == page_to_pfn(w->page);
+	w->done = maps_page(w, old) && (!w->old || pte_dirty(old));
 	if (w->done && !pte_write(old))
 		set_pte_at(w->space->mm, addr, pte,
 			   pte_mkyoung(pte_mkdirty(pte_mkwrite_novma(old))));
 	return 0;
+}
+
+/**
+ * altvm_pte_mkwrite() - let a page of a file be written
+ * @space: in a fault on its window
+ * @addr: page-aligned
+ * @page: of a shared mapping that may be written
+ * @marked: only if altvm_pte_mkdirty() has marked it, and it has not been written
+ *	back since
+ *
+ * Context: leaf locked.
+ * Return: can it be written now?
+ */
+bool altvm_pte_mkwrite(struct altvm_space *space, unsigned long addr,
+		       struct page *page, bool marked)
+{
+	struct walk w = { .space = space, .page = page, .old = marked };
+
+	apply_to_existing_page_range(space->mm, addr, PAGE_SIZE, walk_mkwrite,
+				     &w);
+	return w.done;
 }
 
 /**
@@ -348,23 +402,15 @@ static int walk_mkwrite(pte_t *pte, unsigned long addr, void *data)
  * @attr: of the area
  * @write: may it be written?  Otherwise not, whatever the area's rights are
  *
- * Where @page is mapped already, it may be written now if @write.
- *
  * Context: leaf locked, page table populated.
- * Return: 0; -EBUSY if something else is mapped there.
+ * Return: 0; -EBUSY if something is mapped there.
  */
 int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
 			  struct page *page, unsigned long attr, bool write)
 {
-	struct vm_area_struct *vma = write ? pte_vma(space, attr) :
-					     readonly_vma(space, attr);
-	struct walk w = { .space = space, .page = page };
-	int ret = vm_insert_page(vma, addr, page);
-
-	if (ret != -EBUSY || !write)
-		return ret;
-	apply_to_page_range(space->mm, addr, PAGE_SIZE, walk_mkwrite, &w);
-	return w.done ? 0 : -EBUSY;
+	return vm_insert_page(write ? pte_vma(space, attr) :
+				      readonly_vma(space, attr),
+			      addr, page);
 }
 
 /* pte_modify() would do, but wants a symbol that is not exported. */

@@ -27,6 +27,10 @@ void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
 int altvm_pte_populate(struct altvm_space *space, unsigned long addr);
+void altvm_pte_mkdirty(struct altvm_space *space, unsigned long addr,
+		       struct page *page);
+bool altvm_pte_mkwrite(struct altvm_space *space, unsigned long addr,
+		       struct page *page, bool marked);
 int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
 			  struct page *page, unsigned long attr, bool write);
 bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,

@@ -72,6 +72,10 @@ static long residency(struct altvm_space *space, unsigned long start,
 			return ret;
 	} while (area.attr & ALTVM_ATTR_BUSY);
 
+	if (area.fa)
+		*fa = get_file_area(space, start);
+	if (*fa)
+		altvm_file_apply_cut(space, *fa);
 	end = min(end, area.end);
 	nr = (end - start) >> PAGE_SHIFT;
 	memset(vec, 0, nr);
@@ -81,8 +85,6 @@ static long residency(struct altvm_space *space, unsigned long start,
 			       vec + ((lo - start) >> PAGE_SHIFT));
 		mutex_unlock(&leaf->lock);
 	}
-	if (area.fa)
-		*fa = get_file_area(space, start);
 	return nr;
 }
 

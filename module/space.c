@@ -93,9 +93,25 @@ static void mn_unmapped(struct mmu_notifier *mn,
 			fn(space);
 }
 
+/* Callers may hold the i_mmap lock of a file, or leaves' locks of ours. */
+static void mn_cleared(struct mmu_notifier *mn,
+		       const struct mmu_notifier_range *range)
+{
+	struct altvm_space *space;
+
+	if (range->event != MMU_NOTIFY_CLEAR)
+		return;
+	guard(rcu)();
+	hlist_for_each_entry_rcu(space, &to_altvm_mm(mn)->spaces, in_mm)
+		if (READ_ONCE(space->special) && range->start < space->end &&
+		    space->start < range->end)
+			altvm_file_note_cut(space, range->start, range->end);
+}
+
 static int mn_invalidate_range_start(struct mmu_notifier *mn,
 				     const struct mmu_notifier_range *range)
 {
+	mn_cleared(mn, range);
 	mn_unmapped(mn, range, space_kill);
 	return 0;
 }
