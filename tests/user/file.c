@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Mappings of files: what is in them, and what becomes of the files. */
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <time.h>
@@ -11,6 +12,10 @@
 #include "files.h"
 
 #define PAGES 64
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 
 FILE_FIXTURE(file, PAGES);
 
@@ -1750,12 +1755,18 @@ TEST_F(special, overlay_copies_up)
 
 static int open_huge(struct place *place, size_t len)
 {
+	long before = proc_number("/proc/meminfo", "ShmemHugePages:");
 	int fd;
 
 	if (!place_open_tmpfs(place, "huge=always", 0))
 		return -1;
 	fd = file_make(place, "huge", 0);
-	return fd < 0 || ftruncate(fd, len) ? -1 : fd;
+	/* Not by stores: a zone may not let them make huge pages. */
+	if (fd >= 0 && !fallocate(fd, 0, 0, len) &&
+	    proc_number("/proc/meminfo", "ShmemHugePages:") > before)
+		return fd;
+	place_close(place);
+	return -1;
 }
 
 /* Pages of 2 MiB in the page cache, cut by each operation. */
@@ -1831,6 +1842,65 @@ TEST_F(special, huge_pages_in_a_child)
 	EXPECT_EQ('S', *(p + 2 * MiB));
 	EXPECT_EQ('S', *(s + 2 * MiB));
 	vm_munmap(&self->vm, self->base, 8 * MiB);
+	close(fd);
+	place_close(&place);
+}
+
+/* Another process makes huge pages of a file's small ones. */
+static bool collapse(int fd, size_t len)
+{
+	char *p = mmap(NULL, len + 2 * MiB, PROT_NONE, ANON, -1, 0);
+
+	p += -(uintptr_t)p % (2 * MiB);
+	if (prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0) ||
+	    mmap(p, len, RW, MAP_SHARED | MAP_FIXED, fd, 0) != p)
+		return false;
+	return !madvise(p, len, MADV_COLLAPSE);
+}
+
+TEST_F(special, huge_pages_made_below_it)
+{
+	char *s = self->base + -(uintptr_t)self->base % (2 * MiB);
+	const size_t len = 4 * MiB;
+	struct place place;
+	char *p = s + len;
+	pid_t pid;
+	size_t i;
+	int fd;
+
+	if (!place_open_tmpfs(&place, "huge=never", 0))
+		SKIP(return, "cannot mount a tmpfs");
+	fd = file_make(&place, "huge", len / PAGE);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ((void *)s, vm_map_file(&self->vm, s, len, RW,
+					 MAP_SHARED | MAP_FIXED, fd, 0));
+	ASSERT_EQ((void *)p, vm_map_file(&self->vm, p, len, RW,
+					 MAP_PRIVATE | MAP_FIXED, fd, 0));
+	for (i = 0; i < len; i += PAGE)
+		EXPECT_EQ(letter(i / PAGE), *(i & PAGE ? s + i : p + i));
+	memset(p + MiB, 'P', PAGE);
+	*(s + 3 * MiB) = 'S';
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(!collapse(fd, len));
+	if (!child_done(pid))
+		SKIP(goto out, "MADV_COLLAPSE does not work");
+	EXPECT_TRUE(page_is(p + MiB, 'P'));
+	*(s + MiB + 1) = 'T';
+	EXPECT_EQ('T', file_byte(fd, MiB + 1));
+	EXPECT_EQ('S', *(p + 3 * MiB));
+	for (i = 2 * MiB; i < 3 * MiB; i += PAGE) {
+		EXPECT_EQ(letter(i / PAGE), s[i]);
+		EXPECT_EQ(letter(i / PAGE), p[i]);
+		p[i] = 'P';
+		EXPECT_EQ(letter(i / PAGE), s[i]);
+	}
+	ASSERT_EQ(0, ftruncate(fd, PAGE));
+	EXPECT_SIGBUS(true, s + MiB);
+	EXPECT_SIGBUS(true, p + MiB);
+out:
+	vm_munmap(&self->vm, self->base, self->vm.len);
 	close(fd);
 	place_close(&place);
 }

@@ -8,6 +8,7 @@
 #ifndef TESTS_USER_FILES_H
 #define TESTS_USER_FILES_H
 
+#include <ftw.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -118,13 +119,19 @@ static inline bool place_make_overlay(struct place *place)
 	return mount_privately("overlay", place->dir, options, 0);
 }
 
+static inline int place_remove_one(const char *path, const struct stat *st,
+				   int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 static inline void place_remove(const char *dir)
 {
-	char command[PATH_MAX];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	if (system(command))
-		perror(command);
+	if (nftw(dir, place_remove_one, 16, FTW_DEPTH | FTW_PHYS))
+		perror(dir);
 }
 
 static inline void place_close(struct place *place)
