@@ -3,13 +3,20 @@
  * Files that are larger than the memory that there is for them: pages are taken out
  * of mappings, written, and read again, and nobody notices.
  */
+#include <pthread.h>
+
 #include "child.h"
 #include "disk.h"
 #include "memcg.h"
 
-#define LIMIT (16 * MiB)
+/* In MiB; with less than the least a process can hardly run. */
+#define LIMIT_MAX 8
+#define LIMIT_MIN 5
+
+#define LIMIT limit()
 #define FILE_LEN (3 * LIMIT)
 #define FILE_PAGES (FILE_LEN / PAGE)
+#define FILE_PAGES_MAX (3 * LIMIT_MAX * MiB / PAGE)
 #define ZONE_LEN (2 * FILE_LEN)
 
 /* Where a page's second word is, and the first page of every so many. */
@@ -30,6 +37,17 @@ FIXTURE_VARIANT(reclaim)
 
 DISK_VARIANTS(reclaim, native, &vm_native);
 DISK_VARIANTS(reclaim, altvm, &vm_ioctl);
+
+static size_t limit(void)
+{
+	static size_t mib;
+
+	if (!mib)
+		mib = scaled(LIMIT_MAX);
+	if (mib < LIMIT_MIN)
+		mib = LIMIT_MIN;
+	return mib * MiB;
+}
 
 static uint64_t content(size_t page, uint64_t version)
 {
@@ -194,6 +212,70 @@ TEST_F_TIMEOUT(reclaim, of_pages_that_are_written, SLOW)
 	EXPECT_EQ(-1, wrong_on_disk(self->fd, 3));
 }
 
+/**
+ * struct user - a thread that uses every other page
+ * @map: the mapping
+ * @version: what is in the pages
+ * @rng: its random numbers
+ * @odd: which pages
+ * @steps: how many it does
+ */
+struct user {
+	char *map;
+	unsigned char version[FILE_PAGES_MAX];
+	struct rng rng;
+	bool odd;
+	long steps;
+};
+
+static void *use(void *arg)
+{
+	struct user *u = arg;
+
+	memset(u->version, 1, sizeof(u->version));
+	while (u->steps--) {
+		size_t page = rng_below(&u->rng, FILE_PAGES / 2) * 2 + u->odd;
+		char *p = u->map + page * PAGE;
+
+		CHECK(is_filled(p, page, u->version[page]));
+		if (rng_below(&u->rng, 3)) {
+			u->version[page] = u->version[page] % 255 + 1;
+			fill(p, page, u->version[page]);
+		}
+	}
+	return NULL;
+}
+
+/* Pages are taken away from one thread while another stores beside them. */
+TEST_F_TIMEOUT(reclaim, of_pages_of_several_threads, SLOW)
+{
+	static struct user user[2];
+	struct vm vm;
+	size_t i;
+	pid_t pid = fork_into(&self->group, variant->ops, &vm);
+
+	if (!pid) {
+		char *p = map_file(&vm, RW, MAP_SHARED, self->fd);
+		pthread_t thread[2];
+
+		go_random(&vm, p);
+		for (i = 0; i < 2; i++) {
+			user[i].map = p;
+			user[i].odd = i;
+			user[i].steps = scaled(6000);
+			user[i].rng.state = env_number("ALTVM_SEED", 1) + i;
+			pthread_create(&thread[i], NULL, use, &user[i]);
+		}
+		for (i = 0; i < 2; i++)
+			pthread_join(thread[i], NULL);
+		for (i = 0; i < FILE_PAGES; i++)
+			CHECK(is_filled(p + i * PAGE, i,
+					user[i & 1].version[i]));
+		_exit(0);
+	}
+	expect_reclaim(_metadata, &self->group, pid);
+}
+
 /* A private mapping's copies stay, and all else goes and comes. */
 TEST_F_TIMEOUT(reclaim, of_what_is_not_private, SLOW)
 {
@@ -240,7 +322,7 @@ TEST_F_TIMEOUT(reclaim, cannot_help_who_copies_too_much, SLOW)
 
 static size_t resident(struct vm *vm, char *p, size_t len)
 {
-	static unsigned char vec[FILE_PAGES];
+	static unsigned char vec[FILE_PAGES_MAX];
 	size_t i, nr = 0;
 
 	CHECK(!vm_mincore(vm, p, len, vec));
@@ -271,7 +353,7 @@ TEST_F_TIMEOUT(reclaim, on_demand, SLOW)
 		before = proc_number("/proc/self/status", "RssFile:");
 		/* Pages that were just used stay at first. */
 		for (i = 0; i < 20; i++) {
-			memcg_put(&self->group, "memory.reclaim", "8M");
+			memcg_put(&self->group, "memory.reclaim", "4M");
 			left = resident(&vm, p, len);
 			if (left < len / PAGE / 4)
 				break;
