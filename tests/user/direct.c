@@ -637,9 +637,9 @@ TEST_F(direct, proc_mem)
 TEST_F_TIMEOUT(direct, fork_while_a_device_writes, SLOW)
 {
 	enum memory m;
-	struct held h;
+	struct held *h = held_open();
 
-	if (held_open(&h))
+	if (!h)
 		SKIP(return, "no FUSE");
 	for_each_memory(m) {
 		int fd = furnish(&self->vm, m, RW), line;
@@ -649,9 +649,9 @@ TEST_F_TIMEOUT(direct, fork_while_a_device_writes, SLOW)
 
 		ASSERT_LE(0, fd);
 		memset(p, 'x', PAGE);
-		h.content = 'h';
+		h->content = 'h';
 		/* One page and a half, of which the second is not there yet. */
-		held_begin(&h, p, PAGE + PAGE / 2, false);
+		held_begin(h, p, PAGE + PAGE / 2, false);
 		pid = fork_with(&line);
 		ASSERT_LE(0, pid);
 		kept = memory_is_shared(m) ? 'h' : 'x';
@@ -667,7 +667,7 @@ TEST_F_TIMEOUT(direct, fork_while_a_device_writes, SLOW)
 		ASSERT_TRUE(hear(line));
 		/* Beside what the device is to write. */
 		p[2 * PAGE - 1] = 'y';
-		EXPECT_EQ(PAGE + PAGE / 2, held_let_go(&h));
+		EXPECT_EQ(PAGE + PAGE / 2, held_let_go(h));
 		EXPECT_TRUE(all_are(p, 'h', PAGE + PAGE / 2))
 		{
 			TH_LOG("%s: %d %d", memory_name(m), p[0], p[PAGE]);
@@ -679,16 +679,16 @@ TEST_F_TIMEOUT(direct, fork_while_a_device_writes, SLOW)
 		close(line);
 		close(fd);
 	}
-	held_close(&h);
+	held_close(h);
 }
 
 /* Calls do not wait for devices, nor do they take their pages from them. */
 TEST_F_TIMEOUT(direct, calls_while_a_device_writes, SLOW)
 {
 	enum memory m;
-	struct held h;
+	struct held *h = held_open();
 
-	if (held_open(&h))
+	if (!h)
 		SKIP(return, "no FUSE");
 	for_each_memory(m) {
 		int fd = furnish(&self->vm, m, RW);
@@ -696,8 +696,8 @@ TEST_F_TIMEOUT(direct, calls_while_a_device_writes, SLOW)
 		const bool seen = m == SHARED_FILE;
 
 		ASSERT_LE(0, fd);
-		h.content = 'h';
-		held_begin(&h, p, 6 * PAGE, false);
+		h->content = 'h';
+		held_begin(h, p, 6 * PAGE, false);
 		EXPECT_EQ(0, vm_mprotect(&self->vm, p, PAGE, PROT_READ));
 		EXPECT_EQ(0, vm_mprotect(&self->vm, p + PAGE, PAGE, PROT_NONE));
 		EXPECT_EQ(0, vm_munmap(&self->vm, p + 2 * PAGE, PAGE));
@@ -705,7 +705,7 @@ TEST_F_TIMEOUT(direct, calls_while_a_device_writes, SLOW)
 			  memory_map(&self->vm, m, m * EACH + 3, 1, RW, fd));
 		EXPECT_EQ(initial(m), p[3 * PAGE]);
 		EXPECT_EQ(0, vm_msync(&self->vm, p + 5 * PAGE, PAGE, MS_SYNC));
-		EXPECT_EQ(6 * PAGE, held_let_go(&h));
+		EXPECT_EQ(6 * PAGE, held_let_go(h));
 		EXPECT_TRUE(all_are(p, 'h', PAGE));
 		EXPECT_EQ(SIGSEGV, probe_read(p + PAGE, NULL, NULL));
 		EXPECT_EQ(0, vm_mprotect(&self->vm, p + PAGE, PAGE, PROT_READ));
@@ -721,7 +721,7 @@ TEST_F_TIMEOUT(direct, calls_while_a_device_writes, SLOW)
 		}
 		close(fd);
 	}
-	held_close(&h);
+	held_close(h);
 }
 
 /* What a device has written after the first msync reaches the disk with the next. */
@@ -730,18 +730,18 @@ TEST_F_TIMEOUT(direct, written_back_while_a_device_writes, SLOW)
 	static __attribute__((aligned(PAGE))) char buf[PAGE];
 	char *p = place_of(&self->vm, SHARED_FILE);
 	char path[64];
-	struct held h;
+	struct held *h = held_open();
 	int fd, disk;
 
-	if (held_open(&h))
+	if (!h)
 		SKIP(return, "no FUSE");
 	fd = furnish(&self->vm, SHARED_FILE, RW);
 	ASSERT_LE(0, fd);
 	p[0] = 'x';
-	h.content = 'h';
-	held_begin(&h, p, PAGE, false);
+	h->content = 'h';
+	held_begin(h, p, PAGE, false);
 	EXPECT_EQ(0, vm_msync(&self->vm, p, PAGE, MS_SYNC));
-	EXPECT_EQ(PAGE, held_let_go(&h));
+	EXPECT_EQ(PAGE, held_let_go(h));
 	EXPECT_EQ('h', p[0]);
 	EXPECT_EQ(0, vm_msync(&self->vm, p, PAGE, MS_SYNC));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -753,16 +753,16 @@ TEST_F_TIMEOUT(direct, written_back_while_a_device_writes, SLOW)
 	close(disk);
 out:
 	close(fd);
-	held_close(&h);
+	held_close(h);
 }
 
 /* The file ends before its pages while a device writes to them. */
 TEST_F_TIMEOUT(direct, truncated_while_a_device_writes, SLOW)
 {
 	enum memory m;
-	struct held h;
+	struct held *h = held_open();
 
-	if (held_open(&h))
+	if (!h)
 		SKIP(return, "no FUSE");
 	for (m = PRIVATE_FILE; m <= SHARED_FILE; m++) {
 		int fd = furnish(&self->vm, m, RW);
@@ -770,12 +770,12 @@ TEST_F_TIMEOUT(direct, truncated_while_a_device_writes, SLOW)
 		struct fault f;
 
 		ASSERT_LE(0, fd);
-		h.content = 'h';
-		held_begin(&h, p, 2 * PAGE, false);
+		h->content = 'h';
+		held_begin(h, p, 2 * PAGE, false);
 		ASSERT_EQ(0, ftruncate(fd, (m * EACH + 1) * PAGE));
 		EXPECT_EQ(SIGBUS, probe_read(p + PAGE, NULL, &f));
 		EXPECT_EQ(BUS_ADRERR, f.code);
-		EXPECT_EQ(2 * PAGE, held_let_go(&h));
+		EXPECT_EQ(2 * PAGE, held_let_go(h));
 		EXPECT_TRUE(all_are(p, 'h', PAGE));
 		EXPECT_EQ(SIGBUS, probe_read(p + PAGE, NULL, NULL));
 		ASSERT_EQ(0, ftruncate(fd, ZONE * PAGE));
@@ -783,7 +783,7 @@ TEST_F_TIMEOUT(direct, truncated_while_a_device_writes, SLOW)
 		EXPECT_EQ(0, byte_of_file(fd, m, 1));
 		close(fd);
 	}
-	held_close(&h);
+	held_close(h);
 }
 
 /*
@@ -793,10 +793,10 @@ TEST_F_TIMEOUT(direct, truncated_while_a_device_writes, SLOW)
 TEST_F_TIMEOUT(direct, stores_while_a_device_reads, SLOW)
 {
 	enum memory m;
-	struct held h;
+	struct held *h = held_open();
 	int later;
 
-	if (held_open(&h))
+	if (!h)
 		SKIP(return, "no FUSE");
 	for_each_memory(m)
 		for (later = 0; later < 2; later++) {
@@ -809,7 +809,7 @@ TEST_F_TIMEOUT(direct, stores_while_a_device_reads, SLOW)
 			ASSERT_LE(0, fd);
 			memset(p, 'x', 2 * PAGE);
 			if (later)
-				held_begin(&h, p, PAGE, true);
+				held_begin(h, p, PAGE, true);
 			pid = fork_with(&line);
 			ASSERT_LE(0, pid);
 			if (!pid) {
@@ -818,13 +818,13 @@ TEST_F_TIMEOUT(direct, stores_while_a_device_reads, SLOW)
 				_exit(0);
 			}
 			if (!later)
-				held_begin(&h, p, PAGE, true);
+				held_begin(h, p, PAGE, true);
 			*p = 'y';
 			EXPECT_TRUE(say(line));
 			EXPECT_EQ(0, end_of(pid));
-			EXPECT_EQ(PAGE, held_let_go(&h));
-			EXPECT_TRUE(h.written[0] == 'y' ||
-				    (h.written[0] == 'x' && may_be_old))
+			EXPECT_EQ(PAGE, held_let_go(h));
+			EXPECT_TRUE(h->written[0] == 'y' ||
+				    (h->written[0] == 'x' && may_be_old))
 			{
 				TH_LOG("%s, fork %s", memory_name(m),
 				       later ? "later" : "before");
@@ -832,7 +832,85 @@ TEST_F_TIMEOUT(direct, stores_while_a_device_reads, SLOW)
 			close(line);
 			close(fd);
 		}
-	held_close(&h);
+	held_close(h);
+}
+
+static void *reads_at(void *arg)
+{
+	return (void *)(long)*(volatile char *)arg;
+}
+
+/* The file of the mapping is slow: only who accesses it waits. */
+TEST_F_TIMEOUT(direct, others_while_an_access_waits, SLOW)
+{
+	char *p = vm_page(&self->vm, 2 * EACH);
+	pthread_t thread;
+	struct held *h = held_open();
+	pid_t pid;
+	void *value;
+
+	if (!h)
+		SKIP(return, "no FUSE");
+	ASSERT_EQ(p,
+		  memory_map(&self->vm, PRIVATE_FILE, 2 * EACH, 4, RW, h->fd));
+	h->content = 'h';
+	h->hold = true;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reads_at, p));
+	sem_wait(&h->arrived);
+	/* In the same 2 MiB, and all over the process. */
+	EXPECT_EQ(self->base, vm_map_at(&self->vm, 0, 2, RW));
+	*self->base = 'x';
+	EXPECT_EQ(0, vm_mprotect(&self->vm, self->base, PAGE, PROT_READ));
+	EXPECT_EQ(0, vm_munmap(&self->vm, self->base + PAGE, PAGE));
+	EXPECT_EQ(0, vm_mprotect(&self->vm, p + 2 * PAGE, PAGE, PROT_READ));
+	EXPECT_EQ(0, munmap(mmap(NULL, PAGE, RW, ANON, -1, 0), PAGE));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(*self->base == 'x');
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_FALSE(h->gave_up);
+	sem_post(&h->go);
+	pthread_join(thread, &value);
+	EXPECT_EQ('h', (long)value);
+	EXPECT_EQ('h', p[3 * PAGE]);
+	/* The mapping would keep the file open. */
+	ASSERT_EQ(0, vm_munmap(&self->vm, p, 4 * PAGE));
+	held_close(h);
+}
+
+/* ...and can be killed. */
+TEST_F_TIMEOUT(direct, an_access_that_waits_is_killed, SLOW)
+{
+	char *p = vm_page(&self->vm, 2 * EACH);
+	int status = 0, i, ended = 0;
+	struct held *h = held_open();
+	pid_t pid;
+
+	if (!h)
+		SKIP(return, "no FUSE");
+	ASSERT_EQ(p,
+		  memory_map(&self->vm, PRIVATE_FILE, 2 * EACH, 4, RW, h->fd));
+	h->hold = true;
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(*p);
+	sem_wait(&h->arrived);
+	kill(pid, SIGKILL);
+	for (i = 0; i < 200 && !ended; i++) {
+		usleep(50000);
+		ended = waitpid(pid, &status, WNOHANG);
+	}
+	EXPECT_EQ(pid, ended);
+	sem_post(&h->go);
+	if (!ended)
+		status = end_of(pid);
+	EXPECT_EQ(SIGKILL, status);
+	ASSERT_EQ(0, vm_munmap(&self->vm, p, 4 * PAGE));
+	held_close(h);
 }
 
 TEST_HARNESS_MAIN

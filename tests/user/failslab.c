@@ -857,9 +857,9 @@ static int be_child_with_files(struct vm *vm)
 
 TEST_F_TIMEOUT(failslab, forks_with_files, SLOW)
 {
-	bool injected = true, pinned;
+	bool injected = true;
 	long n, children = 0;
-	struct held h;
+	struct held *h = held_open();
 
 	if (!injection_ready())
 		SKIP(return, "no fault injection");
@@ -867,9 +867,8 @@ TEST_F_TIMEOUT(failslab, forks_with_files, SLOW)
 	ASSERT_EQ(0, prepare(&self->vm));
 	ASSERT_TRUE(map_others(&self->vm));
 	/* A page that a device is about to write to is copied in the fork. */
-	pinned = !held_open(&h);
-	if (pinned)
-		held_begin(&h, vm_page(&self->vm, FIRST), PAGE, false);
+	if (h)
+		held_begin(h, vm_page(&self->vm, FIRST), PAGE, false);
 	for (n = 1; injected && n < MAX_NTH; n++) {
 		pid_t pid;
 
@@ -889,16 +888,15 @@ TEST_F_TIMEOUT(failslab, forks_with_files, SLOW)
 		ASSERT_TRUE(others_ok(&self->vm));
 		EXPECT_EQ('x', *vm_page(&self->vm, WIPED));
 	}
-	TH_LOG("%ld failures, %ld children, pinned %d", n - 2, children,
-	       pinned);
+	TH_LOG("%ld failures, %ld children, pinned %d", n - 2, children, !!h);
 	EXPECT_GT(MAX_NTH, n);
 	EXPECT_LT(0, children);
-	if (!pinned)
+	if (!h)
 		return;
-	h.content = 'h';
-	EXPECT_EQ(PAGE, held_let_go(&h));
+	h->content = 'h';
+	EXPECT_EQ(PAGE, held_let_go(h));
 	EXPECT_EQ('h', *vm_page(&self->vm, FIRST));
-	held_close(&h);
+	held_close(h);
 }
 
 /* A child's first step is an access to a file, or a call on one. */

@@ -2,7 +2,7 @@
 /*
  * A file whose input and output take as long as a test wants: what a slow device
  * does to memory, on demand.  It is a FUSE file system of one file, which a
- * thread serves.  Reads and writes of it are direct, so that the pages of the
+ * process of its own serves.  Reads and writes of it are direct, so that the pages of the
  * buffer are pinned from the call to the answer; the data is not moved before
  * held_let_go().
  */
@@ -20,22 +20,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vm.h"
 
 #define HELD_SIZE MiB
 
+/* Nothing is held for longer: whoever cannot be killed would be there for ever. */
+#define HELD_SECONDS 60
+
 /**
- * struct held - the file, and one call on it at a time
+ * struct held - the file, and one call on it at a time; in shared memory
  * @fd: the file
  * @dev: /dev/fuse
- * @server: who answers
+ * @server: who answers; not a thread, for it must not need our mmap_lock
  * @caller: who is in the call
  * @hold: requests are to wait
  * @arrived: a request waits
  * @go: it may go on
+ * @gave_up: it went on because nobody said so for too long
  * @request: the one that is being answered
  * @buf: of the call
  * @len: of the call
@@ -46,8 +53,9 @@
  */
 struct held {
 	int fd, dev;
-	pthread_t server, caller;
-	volatile bool hold;
+	pid_t server;
+	pthread_t caller;
+	volatile bool hold, gave_up;
 	sem_t arrived, go;
 	char *request;
 	char *buf;
@@ -144,26 +152,33 @@ static inline void held_serve(struct held *h)
 	}
 }
 
-static inline void *held_server(void *arg)
+static inline void held_hold(struct held *h)
 {
-	struct held *h = arg;
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += HELD_SECONDS;
+	sem_post(&h->arrived);
+	if (sem_timedwait(&h->go, &until))
+		h->gave_up = true;
+	h->hold = false;
+}
+
+static inline void held_server(struct held *h)
+{
 	const size_t size = 64 * PAGE;
 	struct pollfd p = { .fd = h->dev, .events = POLLIN };
 
 	h->request = malloc(size);
 	while (h->request && poll(&p, 1, -1) == 1 && !(p.revents & POLLERR)) {
-		if (h->hold) {
-			sem_post(&h->arrived);
-			sem_wait(&h->go);
-			h->hold = false;
-		}
+		if (h->hold)
+			held_hold(h);
 		if (read(h->dev, h->request, size) > 0)
 			held_serve(h);
 		else if (errno == ENODEV)
 			break;
 	}
-	free(h->request);
-	return NULL;
+	_exit(0);
 }
 
 /* Mounts the file for as long as it takes to open it.  0, or -1 and errno. */
@@ -171,6 +186,7 @@ static inline int held_mount(struct held *h)
 {
 	char path[] = "/tmp/altvm-held-XXXXXX", options[128];
 	int place = mkstemp(path);
+	struct stat st;
 
 	if (place < 0)
 		return -1;
@@ -182,28 +198,41 @@ static inline int held_mount(struct held *h)
 	snprintf(options, sizeof(options),
 		 "fd=%d,rootmode=100600,user_id=0,group_id=0", h->dev);
 	if (h->dev >= 0 && !mount("altvm-held", path, "fuse", 0, options)) {
-		if (!pthread_create(&h->server, NULL, held_server, h))
+		h->server = fork();
+		if (!h->server)
+			held_server(h);
+		if (h->server > 0)
 			h->fd = open(path, O_RDWR | O_CLOEXEC);
 		umount2(path, MNT_DETACH);
 	}
 	unlink(path);
-	return h->fd < 0 ? -1 : 0;
+	close(h->dev);
+	/* The kernel asks for its size only when it is asked. */
+	return h->fd < 0 ? -1 : fstat(h->fd, &st);
 }
 
-/* Return: 0, or -1 where there is no FUSE or it may not be mounted. */
-static inline int held_open(struct held *h)
+/* Return: NULL where there is no FUSE or it may not be mounted. */
+static inline struct held *held_open(void)
 {
-	memset(h, 0, sizeof(*h));
-	sem_init(&h->arrived, 0, 0);
-	sem_init(&h->go, 0, 0);
-	return held_mount(h);
+	struct held *h =
+		mmap(NULL, sizeof(*h), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (h == MAP_FAILED)
+		return NULL;
+	sem_init(&h->arrived, 1, 0);
+	sem_init(&h->go, 1, 0);
+	if (!held_mount(h))
+		return h;
+	munmap(h, sizeof(*h));
+	return NULL;
 }
 
+/* The file is to be mapped nowhere any more. */
 static inline void held_close(struct held *h)
 {
 	close(h->fd);
-	pthread_join(h->server, NULL);
-	close(h->dev);
+	waitpid(h->server, NULL, 0);
+	munmap(h, sizeof(*h));
 }
 
 static inline void *held_caller(void *arg)

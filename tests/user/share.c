@@ -614,6 +614,84 @@ TEST_F(share, vfork)
 	EXPECT_TRUE(holds_after(vm, 'v', 'v'));
 }
 
+/* What a file loses between a fork and the child's first access to it. */
+TEST_F(share, truncated_before_the_childs_first_access)
+{
+	struct vm *vm = &self->vm;
+	enum memory m;
+
+	for (m = PRIVATE_FILE; m <= SHARED_FILE; m++) {
+		int fd = furnish(vm, 'p'), line;
+		char *p = place_of(vm, m);
+		pid_t pid;
+
+		ASSERT_LE(0, fd);
+		pid = fork_with(&line);
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			CHECK(hear(line));
+			/* Copies go too. */
+			CHECK(!p[0] && !p[(MARKED - 1) * PAGE]);
+			CHECK(say(line) && hear(line));
+			CHECK(probe_read(p, NULL, NULL) == SIGBUS);
+			_exit(0);
+		}
+		ASSERT_EQ(0, ftruncate(fd, 0));
+		ASSERT_EQ(0, ftruncate(fd, ZONE * PAGE));
+		EXPECT_EQ(0, p[0]);
+		EXPECT_EQ(0, p[(MARKED - 1) * PAGE]);
+		EXPECT_TRUE(say(line));
+		EXPECT_TRUE(hear(line));
+		ASSERT_EQ(0, ftruncate(fd, 0));
+		EXPECT_TRUE(say(line));
+		EXPECT_EQ(0, end_of(pid))
+		{
+			TH_LOG("%s", memory_name(m));
+		}
+		close(line);
+		close(fd);
+	}
+}
+
+/* A file cannot be sealed as long as anybody could write to it by a mapping. */
+TEST_F(share, seals)
+{
+	const size_t len = EACH * PAGE;
+	struct vm *vm = &self->vm;
+	int fd, line, first;
+	pid_t pid;
+
+	for (first = 0; first < 3; first++) {
+		fd = memfd_create("altvm-test",
+				  MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		ASSERT_EQ(0, ftruncate(fd, len));
+		ASSERT_EQ(vm->base,
+			  memory_map(vm, SHARED_FILE, 0, EACH, RW, fd));
+		/* Once the child does not get it. */
+		if (first == 2)
+			ASSERT_EQ(0,
+				  vm_madvise(vm, vm->base, len, MADV_DONTFORK));
+		pid = fork_with(&line);
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			if (first == 1)
+				vm->base[PAGE] = 1;
+			CHECK(say(line) && hear(line));
+			_exit(0);
+		}
+		ASSERT_TRUE(hear(line));
+		EXPECT_FAIL(EBUSY, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+		ASSERT_EQ(0, vm_munmap(vm, vm->base, len));
+		EXPECT_FAIL(first == 2 ? 0 : EBUSY,
+			    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+		EXPECT_TRUE(say(line));
+		EXPECT_EQ(0, end_of(pid));
+		EXPECT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+		close(line);
+		close(fd);
+	}
+}
+
 static char *const to_true[] = { "true", NULL };
 
 /* What a child has written before it execs is in the file, and only there. */
