@@ -395,6 +395,47 @@ TEST_F(file, truncated_within_a_page)
 	EXPECT_EQ(0, s[4 * PAGE]);
 }
 
+/* What is gone does not come back because the rights change. */
+TEST_F(file, truncated_and_protected)
+{
+	char *p =
+		map_at(&self->vm, 0, FILE_PAGES, RW, MAP_PRIVATE, self->fd, 0);
+	size_t i;
+
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	memset(p, 'P', FILE_PAGES * PAGE);
+	ASSERT_EQ(0, ftruncate(self->fd, 4 * PAGE));
+	ASSERT_EQ(0, ftruncate(self->fd, FILE_PAGES * PAGE));
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p, 8 * PAGE, PROT_READ));
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p + 8 * PAGE, 8 * PAGE, PROT_NONE));
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p + 8 * PAGE, 8 * PAGE, RW));
+	for (i = 0; i < FILE_PAGES; i++)
+		EXPECT_TRUE(page_is(p + i * PAGE, i < 4 ? 'P' : 0));
+}
+
+/* A mapping that went beyond the end once, and its neighbour which did not. */
+TEST_F(file, copies_stay_when_neighbours_become_one)
+{
+	char *p = map_at(&self->vm, 0, 4, RW, MAP_PRIVATE, self->fd, 4);
+	char *q = map_at(&self->vm, 4, 4, RWX, MAP_PRIVATE, self->fd, 8);
+
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	ASSERT_NE(MAP_FAILED, (void *)q);
+	p[0] = 'P';
+	ASSERT_EQ(0, ftruncate(self->fd, 5 * PAGE));
+	ASSERT_EQ(0, ftruncate(self->fd, FILE_PAGES * PAGE));
+	q[PAGE] = 'Q';
+	ASSERT_EQ(0, vm_mprotect(&self->vm, q, 4 * PAGE, RW));
+	/* Both are looked at again. */
+	EXPECT_EQ(0, p[2 * PAGE]);
+	p[3 * PAGE] = 'R';
+	EXPECT_EQ('P', p[0]);
+	EXPECT_EQ('Q', q[PAGE]);
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p, 8 * PAGE, PROT_READ));
+	EXPECT_EQ('Q', q[PAGE]);
+	EXPECT_EQ('R', p[3 * PAGE]);
+}
+
 TEST_F(file, grows_under_its_mapping)
 {
 	size_t i;
