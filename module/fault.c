@@ -130,7 +130,9 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 
 	if (page && !f->write)
 		return 0;
-	if (copy && altvm_store_own(f->space, leaf, f->addr))
+	/* The core has a reference of what is mapped, and so have we. */
+	if (copy && altvm_store_own(f->space, leaf, f->addr,
+				    f->cached == page ? 2 : 0))
 		return 0;
 	if (f->write && !f->page) {
 		f->need = true;
@@ -147,6 +149,7 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 	/* First, so that no store through an old TLB entry is lost. */
 	if (page || f->present)
 		altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	f->present = false;
 	if (copy)
 		copy_highpage(f->page, page);
 	else if (f->copy)
@@ -189,7 +192,9 @@ static void fault_ahead(struct fault *f, struct altvm_leaf *leaf)
  */
 static int fault_map(struct fault *f, struct altvm_leaf *leaf)
 {
-	int ret = altvm_pte_insert(f->space, leaf, f->addr, f->attr);
+	int ret = f->present ? -EBUSY :
+			       altvm_pte_insert(f->space, leaf, f->addr,
+						f->attr);
 
 	if (ret == -EBUSY) {
 		altvm_pte_protect(f->space, leaf, f->addr, f->addr + PAGE_SIZE,
@@ -212,20 +217,24 @@ static void forget_cached(struct fault *f)
 	f->mapped = false;
 }
 
+static void fault_unload(struct fault *f)
+{
+	if (unlikely(f->fa))
+		altvm_file_put(f->fa);
+	f->fa = NULL;
+}
+
 /* Read the tree.  Return: false if nothing is mapped. */
 static bool fault_load(struct fault *f)
 {
-	struct altvm_file_area *old = f->fa;
 	bool mapped;
 
-	f->fa = NULL;
+	fault_unload(f);
 	rcu_read_lock();
 	do
 		mapped = altvm_tree_load(f->space, f->addr, &f->attr, &f->fa);
 	while (mapped && f->fa && !refcount_inc_not_zero(&f->fa->refs));
 	rcu_read_unlock();
-	if (unlikely(old))
-		altvm_file_put(old);
 	return mapped;
 }
 
@@ -269,14 +278,26 @@ static bool fault_around(struct fault *f, struct altvm_leaf *leaf)
 	return altvm_pte_insert_around(f->fa, f->vmf, f->addr, start, end);
 }
 
+/*
+ * Make sure of the page table, since with a page locked none may be allocated.  The
+ * leaf is locked.
+ */
+static int fault_table(struct fault *f, struct altvm_leaf *leaf)
+{
+	if (!leaf->table && altvm_pte_populate(f->space, f->addr))
+		return -ENOMEM;
+	leaf->table = true;
+	return 0;
+}
+
 /* Map the cached page for reading.  The leaf is locked. */
-static int fault_file_read(struct fault *f)
+static int fault_file_read(struct fault *f, struct altvm_leaf *leaf)
 {
 	bool write = f->attr & VM_SHARED && f->attr & VM_WRITE &&
 		     !(f->attr & ALTVM_ATTR_NOTIFY);
 	int ret;
 
-	if (altvm_pte_populate(f->space, f->addr))
+	if (fault_table(f, leaf))
 		return -ENOMEM;
 	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
 		return want_cached(f);
@@ -332,7 +353,7 @@ static int fault_ask_mark(struct fault *f)
  * Let the cached page of a shared mapping be written, if the file system must be
  * asked for it.  The leaf is locked.
  */
-static int fault_file_notify(struct fault *f)
+static int fault_file_notify(struct fault *f, struct altvm_leaf *leaf)
 {
 	int ret;
 
@@ -340,7 +361,7 @@ static int fault_file_notify(struct fault *f)
 		return 0;
 	/* What is mapped is to be marked. */
 	if (f->asked || !f->mapped) {
-		ret = fault_file_read(f);
+		ret = fault_file_read(f, leaf);
 		if (ret && ret != -EBUSY)
 			return ret;
 	}
@@ -354,11 +375,11 @@ static int fault_file_notify(struct fault *f)
 }
 
 /* The same if it need not.  The leaf is locked. */
-static int fault_file_write(struct fault *f)
+static int fault_file_write(struct fault *f, struct altvm_leaf *leaf)
 {
 	int ret;
 
-	if (altvm_pte_populate(f->space, f->addr))
+	if (fault_table(f, leaf))
 		return -ENOMEM;
 	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
 		return want_cached(f);
@@ -379,7 +400,7 @@ static int fault_file_copy(struct fault *f, struct altvm_leaf *leaf)
 		f->copy = true;
 		return -EAGAIN;
 	}
-	if (altvm_leaf_prepare(leaf) || altvm_pte_populate(f->space, f->addr))
+	if (altvm_leaf_prepare(leaf) || fault_table(f, leaf))
 		return -ENOMEM;
 	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
 		return want_cached(f);
@@ -410,11 +431,11 @@ static int fault_file_empty(struct fault *f, struct altvm_leaf *leaf)
 		return fault_file_copy(f, leaf);
 
 	if (!f->write)
-		ret = fault_file_read(f);
+		ret = fault_file_read(f, leaf);
 	else if (f->attr & ALTVM_ATTR_NOTIFY)
-		ret = fault_file_notify(f);
+		ret = fault_file_notify(f, leaf);
 	else
-		ret = fault_file_write(f);
+		ret = fault_file_write(f, leaf);
 	/* Something else is there, as while it migrates.  The core knows. */
 	return ret == -EBUSY ? 0 : ret;
 }
@@ -497,7 +518,8 @@ static int fault_try(struct fault *f)
 
 /*
  * Do what fault_file() has found to be missing.  Nothing is locked.
- * Return: -EAGAIN when it is done, as before if that was something else; -EIO.
+ * Return: -EAGAIN when it is done, as before if that was something else; -EIO;
+ * -EINPROGRESS if it is to be done without the core's lock.
  */
 static int fault_provide(struct fault *f, int ret)
 {
@@ -505,9 +527,14 @@ static int fault_provide(struct fault *f, int ret)
 		altvm_file_apply_cut(f->space, f->fa);
 		return -EAGAIN;
 	}
-	if (ret == -EAGAIN && f->fetch)
-		return fault_fetch(f);
-	return ret;
+	if (ret != -EAGAIN || !f->fetch)
+		return ret;
+	/* Who has the window locked holds up a fork, and that everybody. */
+	if (f->vmf && fault_flag_allow_retry_first(f->vmf->flags) &&
+	    !(f->vmf->flags & FAULT_FLAG_RETRY_NOWAIT) &&
+	    altvm_pagecache_waits(f->from, f->addr))
+		return -EINPROGRESS;
+	return fault_fetch(f);
 }
 
 /*
@@ -537,8 +564,7 @@ static void fault_finish(struct fault *f)
 	if (f->page)
 		put_page(f->page);
 	forget_cached(f);
-	if (f->fa)
-		altvm_file_put(f->fa);
+	fault_unload(f);
 	if (f->dirtied) {
 		altvm_pagecache_dirtied(f->dirtied);
 		altvm_file_put(f->dirtied);
@@ -558,13 +584,16 @@ static bool fault_restore(struct fault *f)
 		return false;
 	mutex_lock(&leaf->lock);
 	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS) {
-		present = altvm_leaf_page(leaf, f->addr);
+		present = altvm_leaf_page(leaf, f->addr) &&
+			  !(f->fa && altvm_file_is_cut(f->fa, f->addr));
 		if (present)
 			fault_map(f, leaf);
-		else if (f->fa && smp_load_acquire(&f->space->amm))
+		else if (f->fa && !altvm_leaf_page(leaf, f->addr) &&
+			 smp_load_acquire(&f->space->amm))
 			present = fault_around(f, leaf);
 	}
 	mutex_unlock(&leaf->lock);
+	fault_unload(f);
 	return present;
 }
 
@@ -648,6 +677,20 @@ static vm_fault_t fault_attach(struct vm_fault *vmf)
 	return VM_FAULT_RETRY;
 }
 
+/* Have a page read from a disk with the core's lock dropped. */
+static vm_fault_t fault_wait(struct vm_fault *vmf, struct fault *f)
+{
+	/* Keeps the module, too. */
+	struct file *file = get_file(vmf->vma->vm_file);
+
+	release_fault_lock(vmf);
+	fault_fetch(f);
+	fault_finish(f);
+	fput(file);
+	/* An error comes again, and then with the lock. */
+	return VM_FAULT_RETRY | (f->result & VM_FAULT_MAJOR);
+}
+
 /* Where there may be files, a write does not always need a new page. */
 static void fault_guess(struct fault *f)
 {
@@ -679,6 +722,8 @@ static vm_fault_t fault(struct vm_fault *vmf)
 		f.mapped = true;
 	}
 	ret = fault_handle(&f);
+	if (ret == -EINPROGRESS)
+		return fault_wait(vmf, &f);
 	fault_finish(&f);
 
 	switch (ret) {
@@ -691,7 +736,8 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	case -EFAULT:
 		return VM_FAULT_SIGSEGV;
 	case -EACCES:
-		return f.present ? fault_again(&f) : fault_deny(vmf, &f);
+		return vmf->flags & FAULT_FLAG_MKWRITE ? fault_again(&f) :
+							 fault_deny(vmf, &f);
 	case -ENOMEM:
 		return VM_FAULT_OOM;
 	default:
@@ -756,13 +802,13 @@ static int access_page(struct fault *f, struct altvm_leaf *leaf,
 
 	if (!fault_load(f) || f->attr & ALTVM_ATTR_BUSY)
 		return -EFAULT;
+	if (f->fa && altvm_file_is_cut(f->fa, f->addr))
+		return -ESTALE;
 	if (!f->fa || altvm_leaf_page(leaf, f->addr)) {
 		ret = fault_store(f, leaf);
 	} else {
 		if (!access_allowed(f))
 			return -EFAULT;
-		if (altvm_file_is_cut(f->fa, f->addr))
-			return -ESTALE;
 		if (!f->cached || f->from != f->fa)
 			return want_cached(f);
 		*page = f->cached;

@@ -198,10 +198,10 @@ int altvm_file_revet(struct altvm_file_area *fa, unsigned long attr)
 	if (!ret && vetted.file)
 		fput(vetted.file);
 	/*
-	 * Only mmap() asks whether it is a swap file, which a fault does, too, or on
-	 * a file system that does not let execute, which VM_MAYEXEC says.
+	 * The LSM comes first, and says EACCES.  The rest only mmap() asks: is it
+	 * a swap file, on a file system that does not let execute, is there memory.
 	 */
-	if (ret == -ETXTBSY || (ret == -EPERM && attr & VM_EXEC))
+	if (ret != -EACCES && ret != -EINTR)
 		ret = 0;
 	if (!ret)
 		WRITE_ONCE(fa->vetted, READ_ONCE(fa->vetted) | prot);
@@ -509,7 +509,7 @@ void altvm_file_drop_list(struct list_head *files)
 		altvm_file_drop(fa);
 }
 
-/* --- cutting and joining */
+/* --- files that are cut off */
 
 static struct altvm_file_area *file_area_at(struct altvm_space *space,
 					    unsigned long addr)
@@ -518,6 +518,91 @@ static struct altvm_file_area *file_area_at(struct altvm_space *space,
 
 	return altvm_tree_next(space, addr, addr + 1, &area) ? area.fa : NULL;
 }
+
+static void note_cut(struct altvm_file_area *fa, unsigned long start,
+		     unsigned long end)
+{
+	loff_t size = i_size_read(altvm_file_mapping(fa)->host);
+	pgoff_t eof = DIV_ROUND_UP(size, PAGE_SIZE), cut, old;
+
+	if (altvm_file_pgoff(fa, end - 1) < eof)
+		return;
+	cut = max(eof, altvm_file_pgoff(fa, start));
+	old = READ_ONCE(fa->cut);
+	while (cut < old && !try_cmpxchg(&fa->cut, &old, cut))
+		;
+}
+
+/**
+ * altvm_file_note_cut() - PTEs go, maybe because files have been cut off
+ * @space: with whose PTEs it happens
+ * @start: in bytes
+ * @end: exclusive
+ *
+ * Context: cannot sleep, takes no lock.
+ */
+void altvm_file_note_cut(struct altvm_space *space, unsigned long start,
+			 unsigned long end)
+{
+	struct altvm_area area;
+
+	guard(rcu)();
+	altvm_for_each_area(space, &area, start, end) {
+		altvm_area_clip(&area, start, end);
+		if (area.fa && !(area.attr & VM_SHARED))
+			note_cut(area.fa, area.start, area.end);
+	}
+}
+
+static void drop_stored(struct altvm_space *space, unsigned long start,
+			unsigned long end)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		altvm_pte_zap(space, lo, hi);
+		altvm_leaf_strip(leaf, lo, hi);
+		mutex_unlock(&leaf->lock);
+	}
+}
+
+/* The space is locked, and the area is in it. */
+static void apply_cut_locked(struct altvm_space *space,
+			     struct altvm_file_area *fa)
+{
+	pgoff_t cut = READ_ONCE(fa->cut);
+	unsigned long start;
+
+	if (cut == ULONG_MAX)
+		return;
+	do {
+		start = fa->vma.vm_start;
+		if (cut > fa->vma.vm_pgoff)
+			start += (cut - fa->vma.vm_pgoff) << PAGE_SHIFT;
+		drop_stored(space, start, fa->vma.vm_end);
+	} while (!try_cmpxchg(&fa->cut, &cut, ULONG_MAX));
+}
+
+/**
+ * altvm_file_apply_cut() - drop what was stored beyond where a file was cut off
+ * @space: entered, or in a fault on its window
+ * @fa: the area, referenced
+ *
+ * Until it is done, nothing is stored there.
+ *
+ * Context: takes altvm_space.lock and altvm_leaf.lock.
+ */
+void altvm_file_apply_cut(struct altvm_space *space, struct altvm_file_area *fa)
+{
+	mutex_lock(&space->lock);
+	if (file_area_at(space, fa->vma.vm_start) == fa)
+		apply_cut_locked(space, fa);
+	mutex_unlock(&space->lock);
+}
+
+/* --- cutting and joining */
 
 /**
  * altvm_file_split() - see that no file area goes across an address
@@ -540,6 +625,7 @@ int altvm_file_split(struct altvm_space *space, unsigned long addr)
 	left = file_area_at(space, addr);
 	if (!left || left->vma.vm_start == addr)
 		return 0;
+	apply_cut_locked(space, left);
 	right = file_area_copy(left, space->mm, addr);
 	if (!right)
 		return -ENOMEM;
@@ -602,8 +688,12 @@ void altvm_file_merge(struct altvm_space *space, unsigned long addr)
 		return;
 	left = file_area_at(space, addr - PAGE_SIZE);
 	right = file_area_at(space, addr);
-	if (!left || !right || left == right || !may_merge(left, right) ||
-	    altvm_tree_put(space, left->vma.vm_start, right->vma.vm_end, left,
+	if (!left || !right || left == right || !may_merge(left, right))
+		return;
+	/* What is cut off later concerns both. */
+	apply_cut_locked(space, left);
+	apply_cut_locked(space, right);
+	if (altvm_tree_put(space, left->vma.vm_start, right->vma.vm_end, left,
 			   GFP_KERNEL))
 		return;
 
@@ -618,83 +708,6 @@ void altvm_file_merge(struct altvm_space *space, unsigned long addr)
 	itree_insert(&left->vma, &mapping->i_mmap);
 	i_mmap_unlock_write(mapping);
 	altvm_file_put(right);
-}
-
-/* --- files that are cut off */
-
-static void note_cut(struct altvm_file_area *fa, unsigned long start,
-		     unsigned long end)
-{
-	loff_t size = i_size_read(altvm_file_mapping(fa)->host);
-	pgoff_t eof = DIV_ROUND_UP(size, PAGE_SIZE), cut, old;
-
-	if (altvm_file_pgoff(fa, end - 1) < eof)
-		return;
-	cut = max(eof, altvm_file_pgoff(fa, start));
-	old = READ_ONCE(fa->cut);
-	while (cut < old && !try_cmpxchg(&fa->cut, &old, cut))
-		;
-}
-
-/**
- * altvm_file_note_cut() - PTEs go, maybe because files have been cut off
- * @space: with whose PTEs it happens
- * @start: in bytes
- * @end: exclusive
- *
- * Context: cannot sleep, takes no lock.
- */
-void altvm_file_note_cut(struct altvm_space *space, unsigned long start,
-			 unsigned long end)
-{
-	struct altvm_area area;
-
-	guard(rcu)();
-	altvm_for_each_area(space, &area, start, end) {
-		altvm_area_clip(&area, start, end);
-		if (area.fa && !(area.attr & VM_SHARED))
-			note_cut(area.fa, area.start, area.end);
-	}
-}
-
-static void drop_stored(struct altvm_space *space, unsigned long start,
-			unsigned long end)
-{
-	struct altvm_leaf *leaf;
-	unsigned long lo, hi;
-
-	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
-		mutex_lock(&leaf->lock);
-		altvm_pte_zap(space, lo, hi);
-		altvm_leaf_strip(leaf, lo, hi);
-		mutex_unlock(&leaf->lock);
-	}
-}
-
-/**
- * altvm_file_apply_cut() - drop what was stored beyond where a file was cut off
- * @space: entered, or in a fault on its window
- * @fa: the area, referenced
- *
- * Until it is done, nothing is stored there.
- *
- * Context: takes altvm_space.lock and altvm_leaf.lock.
- */
-void altvm_file_apply_cut(struct altvm_space *space, struct altvm_file_area *fa)
-{
-	pgoff_t cut = READ_ONCE(fa->cut);
-	unsigned long start;
-
-	mutex_lock(&space->lock);
-	do {
-		start = fa->vma.vm_start;
-		if (cut == ULONG_MAX || file_area_at(space, start) != fa)
-			break;
-		if (cut > fa->vma.vm_pgoff)
-			start += (cut - fa->vma.vm_pgoff) << PAGE_SHIFT;
-		drop_stored(space, start, fa->vma.vm_end);
-	} while (!try_cmpxchg(&fa->cut, &cut, ULONG_MAX));
-	mutex_unlock(&space->lock);
 }
 
 /* --- whole spaces */

@@ -13,6 +13,7 @@
  */
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
 #include <linux/writeback.h>
 
 #include "pagecache.h"
@@ -193,4 +194,20 @@ bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
 	has = folio_test_uptodate(folio);
 	folio_put(folio);
 	return has;
+}
+
+/**
+ * altvm_pagecache_waits() - must one wait for a disk to get a page?
+ * @fa: the area, referenced
+ * @addr: in bytes
+ */
+bool altvm_pagecache_waits(struct altvm_file_area *fa, unsigned long addr)
+{
+	struct address_space *mapping = altvm_file_mapping(fa);
+
+	/* What is not there comes into being at once, unless it is in swap. */
+	if (shmem_mapping(mapping))
+		return xa_is_value(xa_load(&mapping->i_pages,
+					   altvm_file_pgoff(fa, addr)));
+	return !altvm_pagecache_has(fa, addr);
 }

@@ -192,7 +192,8 @@ static void sync_area(struct altvm_space *space, struct altvm_leaf *leaf,
 		altvm_pte_protect(space, leaf, area->start, area->end,
 				  area->attr);
 	}
-	if (accessible && (remap || change->none))
+	/* A file's are left to faults, which know whether it has been cut off. */
+	if (accessible && (remap || change->none) && !change->files)
 		altvm_pte_insert_leaf(space, leaf, area->start, area->end,
 				      area->attr);
 }
@@ -329,6 +330,8 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 		if (ret == -EAGAIN)
 			ret = altvm_file_revet(recheck.fa, recheck.attr) ?:
 				      -EAGAIN;
+		if (ret == -EAGAIN && fatal_signal_pending(current))
+			ret = -EINTR;
 	} while (ret == -EAGAIN);
 	return ret;
 }

@@ -31,6 +31,8 @@
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "compat.h"
 #include "file.h"
@@ -201,7 +203,7 @@ static struct vm_area_struct *page_vma(struct altvm_space *space,
 				       struct altvm_leaf *leaf,
 				       unsigned long addr, unsigned long attr)
 {
-	if (!(attr & VM_WRITE) || !altvm_store_own(space, leaf, addr))
+	if (!(attr & VM_WRITE) || !altvm_store_own(space, leaf, addr, 0))
 		return readonly_vma(space, attr);
 	leaf->writable = true;
 	return pte_vma(space, attr);
@@ -435,7 +437,25 @@ static bool may_be_writable(struct walk *w, unsigned long addr, pte_t old)
 	if (w->attr & ALTVM_ATTR_MAY && !altvm_leaf_page(w->leaf, addr))
 		return w->attr & VM_SHARED &&
 		       (pte_write(old) || !(w->attr & ALTVM_ATTR_NOTIFY));
-	return !w->readonly || altvm_store_own(w->space, w->leaf, addr);
+	return !w->readonly || altvm_store_own(w->space, w->leaf, addr, 0);
+}
+
+/*
+ * A page of a file that is being moved: its new PTE gets the VMA's protection, but
+ * that it is writable is in the entry.  As change_pte_range() in mm/.
+ */
+static void protect_migrating(struct walk *w, unsigned long addr, pte_t *pte,
+			      pte_t old)
+{
+	swp_entry_t entry = pte_to_swp_entry(old);
+	pte_t new;
+
+	if (w->attr & VM_WRITE || !is_writable_migration_entry(entry))
+		return;
+	new = swp_entry_to_pte(make_readable_migration_entry(swp_offset(entry)));
+	if (pte_swp_soft_dirty(old))
+		new = pte_swp_mksoft_dirty(new);
+	set_pte_at(w->space->mm, addr, pte, new);
 }
 
 static int walk_protect(pte_t *pte, unsigned long addr, void *data)
@@ -446,8 +466,11 @@ static int walk_protect(pte_t *pte, unsigned long addr, void *data)
 		struct vm_area_struct *vma = w->vma;
 		pte_t old = ptep_get(pte);
 
-		if (!pte_present(old))
+		if (!pte_present(old)) {
+			if (!pte_none(old))
+				protect_migrating(w, addr, pte, old);
 			continue;
+		}
 		if (!may_be_writable(w, addr, old))
 			vma = readonly_vma(w->space, vma->vm_flags);
 		/* Clear first: the CPU may be setting the dirty bit. */

@@ -210,16 +210,17 @@ void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
  * @space: entered, or in a fault on its window
  * @leaf: locked; it has a real page at @addr
  * @addr: in its 2 MiB
+ * @known: how many references the caller knows of, besides those below
  *
  * A page that was another's too can become ours when the others have let go of
- * it.  But they may have passed it on before (vmsplice(2)), so nobody may have a
- * reference but the store and our PTE, as in do_wp_page().  Once it is ours it
+ * it.  But they may have passed it on before (vmsplice(2)), so nobody else may have
+ * a reference but the store and our PTE, as in do_wp_page().  Once it is ours it
  * stays ours until the next clone, whoever takes a reference.
  *
  * Return: true if it is this space's alone.
  */
 bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
-		     unsigned long addr)
+		     unsigned long addr, unsigned int known)
 {
 	struct page *page = altvm_leaf_page(leaf, addr);
 	u64 state;
@@ -234,7 +235,7 @@ bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 		return true;
 	/* Only we could put it into another table. */
 	if ((state & TABLES_MASK) != 1 ||
-	    page_count(page) != 1 + folio_mapcount(page_folio(page)))
+	    page_count(page) != 1 + known + folio_mapcount(page_folio(page)))
 		return false;
 	altvm_store_adopt(space, leaf, addr, page);
 	return true;

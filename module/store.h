@@ -26,6 +26,7 @@ struct altvm_share {
  * @cow: it was cloned, so that pages may be others' too
  * @gen: tells the times between clones apart
  * @writable: some PTE may be writable
+ * @table: there is a page table, which stays
  * @share: NULL if @pages is this leaf's alone
  * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
  *	(of which no references are taken), or a page of which the store has a
@@ -37,7 +38,7 @@ struct altvm_share {
 struct altvm_leaf {
 	struct mutex lock;
 	unsigned int nr;
-	bool ahead, cow, writable;
+	bool ahead, cow, writable, table;
 	u64 gen;
 	struct altvm_share *share;
 	struct page **pages;
@@ -66,7 +67,7 @@ int altvm_store_copy_pinned(struct altvm_space *to, struct altvm_space *from);
 void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr, struct page *page);
 bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
-		     unsigned long addr);
+		     unsigned long addr, unsigned int known);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 				    unsigned long addr);
 struct altvm_leaf *altvm_store_get(struct altvm_space *space,

@@ -350,7 +350,7 @@ static bool owns(struct altvm_space *space)
 	bool ret;
 
 	mutex_lock(&leaf->lock);
-	ret = altvm_store_own(space, leaf, leaf_at(1));
+	ret = altvm_store_own(space, leaf, leaf_at(1), 0);
 	mutex_unlock(&leaf->lock);
 	return ret;
 }
