@@ -275,7 +275,8 @@ static bool fault_around(struct fault *f, struct altvm_leaf *leaf)
 		start -= PAGE_SIZE;
 	while (end < high && !altvm_leaf_page(leaf, end))
 		end += PAGE_SIZE;
-	return altvm_pte_insert_around(f->fa, f->vmf, f->addr, start, end);
+	return altvm_pte_insert_around(f->space, f->fa, f->vmf, f->attr,
+				       f->addr, start, end);
 }
 
 /*

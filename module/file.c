@@ -32,6 +32,7 @@
 #include <linux/interval_tree_generic.h>
 #include <linux/magic.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
 #include <linux/rmap.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -81,7 +82,10 @@ static bool is_plain(const struct vm_area_struct *vma)
 	       !IS_DAX(inode) && inode->i_sb->s_magic != SECRETMEM_MAGIC;
 }
 
-/* Look at what the kernel has mapped at @addr. */
+/*
+ * Look at what the kernel has mapped at @addr.  Should another thread have put
+ * something else there: the kernel has granted that to this process, too.
+ */
 static int vet_look(unsigned long addr, struct altvm_vetted *vetted)
 {
 	struct mm_struct *mm = current->mm;
@@ -108,34 +112,6 @@ static int vet_look(unsigned long addr, struct altvm_vetted *vetted)
 	return ret;
 }
 
-/*
- * Users do not know that the windows count for RLIMIT_AS, see limits.c; the kernel
- * does.  Take them out of its count for a moment.
- */
-static unsigned long windows_uncount(void)
-{
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	unsigned long pages = 0;
-	VMA_ITERATOR(vmi, mm, 0);
-
-	if (mmap_write_lock_killable(mm))
-		return 0;
-	for_each_vma(vmi, vma)
-		if (vma->vm_ops == &altvm_vm_ops)
-			pages += vma_pages(vma);
-	mm->total_vm -= pages;
-	mmap_write_unlock(mm);
-	return pages;
-}
-
-static void windows_count(unsigned long pages)
-{
-	mmap_write_lock(current->mm);
-	current->mm->total_vm += pages;
-	mmap_write_unlock(current->mm);
-}
-
 /**
  * altvm_file_vet() - may the current process map a file?
  * @file: the file
@@ -155,7 +131,7 @@ int altvm_file_vet(struct file *file, unsigned long prot, unsigned long flags,
 	/* Not where, nor what is done with it once it is there. */
 	const unsigned long drop = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT |
 				   MAP_POPULATE | MAP_LOCKED | MAP_GROWSDOWN;
-	unsigned long addr, pages;
+	unsigned long addr;
 	int ret;
 
 	/* Not a flag that may be validated: one that never will be, instead. */
@@ -165,15 +141,24 @@ int altvm_file_vet(struct file *file, unsigned long prot, unsigned long flags,
 	*vetted = (struct altvm_vetted){};
 	addr = vm_mmap(file, 0, PAGE_SIZE, prot, flags & ~drop, offset);
 	if (addr == -ENOMEM && rlimit(RLIMIT_AS) != RLIM_INFINITY) {
-		pages = windows_uncount();
+		altvm_space_uncount(current->mm);
 		addr = vm_mmap(file, 0, PAGE_SIZE, prot, flags & ~drop, offset);
-		windows_count(pages);
+		altvm_space_count(current->mm);
 	}
 	if (IS_ERR_VALUE(addr))
 		return addr;
 	ret = vet_look(addr, vetted);
 	vm_munmap(addr, PAGE_SIZE);
 	return ret;
+}
+
+/* As path_noexec(). */
+static bool is_noexec(const struct file *file)
+{
+	const struct vfsmount *mnt = file->f_path.mnt;
+
+	return mnt->mnt_flags & MNT_NOEXEC ||
+	       mnt->mnt_sb->s_iflags & SB_I_NOEXEC;
 }
 
 /**
@@ -198,10 +183,11 @@ int altvm_file_revet(struct altvm_file_area *fa, unsigned long attr)
 	if (!ret && vetted.file)
 		fput(vetted.file);
 	/*
-	 * The LSM comes first, and says EACCES.  The rest only mmap() asks: is it
-	 * a swap file, on a file system that does not let execute, is there memory.
+	 * The LSM comes first.  The rest only mmap() asks: is it a swap file, or on
+	 * a file system that does not let execute by now, is there memory.
 	 */
-	if (ret != -EACCES && ret != -EINTR)
+	if ((ret != -EACCES && ret != -EPERM && ret != -EINTR) ||
+	    (ret == -EPERM && attr & VM_EXEC && is_noexec(fa->vma.vm_file)))
 		ret = 0;
 	if (!ret)
 		WRITE_ONCE(fa->vetted, READ_ONCE(fa->vetted) | prot);
@@ -221,7 +207,12 @@ static const struct vm_operations_struct *shmem_ops(struct file *file)
 	ret = altvm_file_vet(file, PROT_READ, MAP_SHARED, 0, &vetted);
 	if (ret)
 		return ERR_PTR(ret);
-	fput(vetted.file);
+	/* Another thread may have put something else in its place. */
+	ret = vetted.file == file ? 0 : -ENODEV;
+	if (vetted.file)
+		fput(vetted.file);
+	if (ret)
+		return ERR_PTR(ret);
 	WRITE_ONCE(ops, vetted.ops);
 	return vetted.ops;
 }
@@ -324,6 +315,7 @@ struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 		return ERR_PTR(-EPERM);
 	}
 	fa->vma.vm_file = vetted->file;
+	fa->mapping = vetted->file->f_mapping;
 	vetted->file = NULL;
 	return fa;
 }
@@ -343,11 +335,12 @@ static struct altvm_file_area *file_area_copy(const struct altvm_file_area *fa,
 	copy->vma.vm_pgoff = altvm_file_pgoff(fa, addr);
 	copy->vma.vm_ops = fa->vma.vm_ops;
 	copy->vma.vm_file = get_file(fa->vma.vm_file);
+	copy->mapping = fa->mapping;
 	copy->vetted = fa->vetted;
 	copy->cut = READ_ONCE(fa->cut);
 	altvm_file_set_attr(copy, fa->attr);
 	if (counts_writable(copy))
-		mapping_allow_writable(altvm_file_mapping(copy));
+		mapping_allow_writable(copy->mapping);
 	return copy;
 }
 
@@ -367,7 +360,7 @@ void altvm_file_put(struct altvm_file_area *fa)
 		return;
 	WARN_ON_ONCE(fa->linked);
 	if (counts_writable(fa))
-		mapping_unmap_writable(altvm_file_mapping(fa));
+		mapping_unmap_writable(fa->mapping);
 	fput(fa->vma.vm_file);
 	call_rcu(&fa->rcu, file_area_free_rcu);
 }
@@ -413,7 +406,7 @@ void altvm_file_set_attr(struct altvm_file_area *fa, unsigned long attr)
 
 static void file_area_link(struct altvm_file_area *fa)
 {
-	struct address_space *mapping = altvm_file_mapping(fa);
+	struct address_space *mapping = fa->mapping;
 
 	i_mmap_lock_write(mapping);
 	itree_insert(&fa->vma, &mapping->i_mmap);
@@ -427,7 +420,7 @@ static void file_area_link(struct altvm_file_area *fa)
  */
 static void file_area_unlink(struct altvm_file_area *fa, int subclass)
 {
-	struct address_space *mapping = altvm_file_mapping(fa);
+	struct address_space *mapping = fa->mapping;
 
 	down_write_nested(&mapping->i_mmap_rwsem, subclass);
 	if (fa->linked)
@@ -522,7 +515,7 @@ static struct altvm_file_area *file_area_at(struct altvm_space *space,
 static void note_cut(struct altvm_file_area *fa, unsigned long start,
 		     unsigned long end)
 {
-	loff_t size = i_size_read(altvm_file_mapping(fa)->host);
+	loff_t size = i_size_read(fa->mapping->host);
 	pgoff_t eof = DIV_ROUND_UP(size, PAGE_SIZE), cut, old;
 
 	if (altvm_file_pgoff(fa, end - 1) < eof)
@@ -635,14 +628,15 @@ int altvm_file_split(struct altvm_space *space, unsigned long addr)
 		return ret;
 	}
 
-	mapping = altvm_file_mapping(left);
+	mapping = left->mapping;
 	i_mmap_lock_write(mapping);
 	itree_remove(&left->vma, &mapping->i_mmap);
 	left->vma.vm_end = addr;
 	itree_insert(&left->vma, &mapping->i_mmap);
 	itree_insert(&right->vma, &mapping->i_mmap);
 	right->linked = true;
-	right->cut = left->cut;
+	/* It may have been cut off since. */
+	right->cut = min(right->cut, left->cut);
 	i_mmap_unlock_write(mapping);
 	return 0;
 }
@@ -698,7 +692,7 @@ void altvm_file_merge(struct altvm_space *space, unsigned long addr)
 		return;
 
 	left->vetted &= right->vetted;
-	mapping = altvm_file_mapping(left);
+	mapping = left->mapping;
 	i_mmap_lock_write(mapping);
 	itree_remove(&right->vma, &mapping->i_mmap);
 	right->linked = false;

@@ -17,6 +17,7 @@
  * struct altvm_file_area - an area that a file is mapped in
  * @vma: what the file system and rmap see of it; vm_start and vm_pgoff are
  *	constant, vm_end changes under the lock of the file's i_mmap only
+ * @mapping: of the file; under RCU it may be looked at without a reference
  * @attr: VM_* flags, those of VM_MAY* too, and ALTVM_ATTR_NOTIFY; written under
  *	altvm_space.lock
  * @vetted: the rights that the kernel has granted so far
@@ -29,6 +30,7 @@
  */
 struct altvm_file_area {
 	struct vm_area_struct vma;
+	struct address_space *mapping;
 	unsigned long attr, vetted;
 	pgoff_t cut;
 	refcount_t refs;
@@ -88,12 +90,6 @@ static inline pgoff_t altvm_file_pgoff(const struct altvm_file_area *fa,
 				       unsigned long addr)
 {
 	return fa->vma.vm_pgoff + ((addr - fa->vma.vm_start) >> PAGE_SHIFT);
-}
-
-static inline struct address_space *
-altvm_file_mapping(const struct altvm_file_area *fa)
-{
-	return fa->vma.vm_file->f_mapping;
 }
 
 /* Is altvm_file_apply_cut() needed before @addr may be looked at?  Leaf locked. */

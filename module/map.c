@@ -11,6 +11,7 @@
  * files are unlinked; 4. the range is a hole, or the new area.
  */
 #include <linux/file.h>
+#include <linux/major.h>
 #include <linux/mman.h>
 #include <linux/personality.h>
 #include <linux/sched/mm.h>
@@ -250,6 +251,12 @@ struct map_request {
 	int error;
 };
 
+static bool is_dev_zero(const struct file *file)
+{
+	return S_ISCHR(file_inode(file)->i_mode) &&
+	       file_inode(file)->i_rdev == MKDEV(MEM_MAJOR, 5);
+}
+
 /* May the file be mapped, and how?  @file: NULL for MAP_ANONYMOUS. */
 static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 		   struct map_request *req, struct altvm_vetted *vetted)
@@ -262,7 +269,7 @@ static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 		if (last < cmd->offset || last > -2 * PAGE_SIZE)
 			return -EOVERFLOW;
 		ret = altvm_file_vet(file, cmd->prot, req->flags, last, vetted);
-		if (ret || !S_ISCHR(file_inode(file)->i_mode) ||
+		if (ret || !is_dev_zero(file) ||
 		    (!vetted->file && vetted->flags & VM_MAYWRITE))
 			return ret;
 		/* /dev/zero, and the kernel's shmem file is of one page only. */

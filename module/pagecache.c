@@ -25,7 +25,7 @@
 
 static gfp_t fault_gfp(struct altvm_file_area *fa)
 {
-	return mapping_gfp_mask(altvm_file_mapping(fa)) | __GFP_FS | __GFP_IO;
+	return mapping_gfp_mask(fa->mapping) | __GFP_FS | __GFP_IO;
 }
 
 /**
@@ -73,7 +73,7 @@ static bool is_mapped_at(struct altvm_file_area *fa, unsigned long addr,
 {
 	struct folio *folio = page_folio(page);
 
-	return folio->mapping == altvm_file_mapping(fa) &&
+	return folio->mapping == fa->mapping &&
 	       folio->index + folio_page_idx(folio, page) ==
 		       altvm_file_pgoff(fa, addr);
 }
@@ -129,10 +129,10 @@ vm_fault_t altvm_pagecache_mkwrite(struct altvm_file_area *fa,
 	};
 	vm_fault_t ret = 0;
 
-	if (IS_SWAPFILE(altvm_file_mapping(fa)->host))
+	if (IS_SWAPFILE(fa->mapping->host))
 		return VM_FAULT_SIGBUS;
 	/* The file system looks at the file only, not at what it has there. */
-	if (page_folio(page)->mapping != altvm_file_mapping(fa))
+	if (page_folio(page)->mapping != fa->mapping)
 		return VM_FAULT_NOPAGE;
 	if (fa->vma.vm_ops->page_mkwrite)
 		ret = fa->vma.vm_ops->page_mkwrite(&vmf);
@@ -160,7 +160,7 @@ void altvm_pagecache_dirtied(struct altvm_file_area *fa)
 {
 	if (!fa->vma.vm_ops->page_mkwrite)
 		file_update_time(fa->vma.vm_file);
-	balance_dirty_pages_ratelimited(altvm_file_mapping(fa));
+	balance_dirty_pages_ratelimited(fa->mapping);
 }
 
 /**
@@ -185,7 +185,7 @@ bool altvm_pagecache_may_tell(struct altvm_file_area *fa)
  */
 bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
 {
-	struct folio *folio = filemap_get_folio(altvm_file_mapping(fa),
+	struct folio *folio = filemap_get_folio(fa->mapping,
 						altvm_file_pgoff(fa, addr));
 	bool has;
 
@@ -203,7 +203,7 @@ bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
  */
 bool altvm_pagecache_waits(struct altvm_file_area *fa, unsigned long addr)
 {
-	struct address_space *mapping = altvm_file_mapping(fa);
+	struct address_space *mapping = fa->mapping;
 
 	/* What is not there comes into being at once, unless it is in swap. */
 	if (shmem_mapping(mapping))

@@ -99,6 +99,8 @@ static int protect_file(struct altvm_space *space, struct altvm_area *area,
 	if (ret)
 		return ret;
 	altvm_file_set_attr(area->fa, attr);
+	/* As one of the tree. */
+	WRITE_ONCE(space->changes, space->changes + 1);
 	altvm_file_merge(space, area->start);
 	altvm_file_merge(space, area->end);
 	return 0;

@@ -60,6 +60,11 @@
 
 static struct kmem_cache *space_cache;
 
+static unsigned long space_pages(const struct altvm_space *space)
+{
+	return (space->end - space->start) >> PAGE_SHIFT;
+}
+
 static struct altvm_mm *to_altvm_mm(struct mmu_notifier *mn)
 {
 	return container_of(mn, struct altvm_mm, mn);
@@ -108,11 +113,20 @@ static void mn_cleared(struct mmu_notifier *mn,
 			altvm_file_note_cut(space, range->start, range->end);
 }
 
+/* What the kernel is going to subtract has to be there. */
+static void space_unmap(struct altvm_space *space)
+{
+	if (space->uncounted)
+		space->mm->total_vm += space_pages(space);
+	space->uncounted = 0;
+	space_kill(space);
+}
+
 static int mn_invalidate_range_start(struct mmu_notifier *mn,
 				     const struct mmu_notifier_range *range)
 {
 	mn_cleared(mn, range);
-	mn_unmapped(mn, range, space_kill);
+	mn_unmapped(mn, range, space_unmap);
 	return 0;
 }
 
@@ -159,11 +173,6 @@ static const struct mmu_notifier_ops altvm_mn_ops = {
 	.alloc_notifier = mn_alloc,
 	.free_notifier = mn_free,
 };
-
-static unsigned long space_pages(const struct altvm_space *space)
-{
-	return (space->end - space->start) >> PAGE_SHIFT;
-}
 
 /* Make the space known to its mm; mmap_lock is held for write. */
 static int space_attach(struct altvm_space *space)
@@ -464,6 +473,9 @@ void altvm_space_vm_open(struct vm_area_struct *window)
 	window->vm_private_data = NULL;
 	if (!parent)
 		return;
+	/* The child's count is a copy of the parent's. */
+	if (parent->uncounted)
+		window->vm_mm->total_vm += vma_pages(window);
 	child = space_alloc(parent->ctx, window, parent->shmem);
 	if (!child)
 		return;
@@ -474,6 +486,48 @@ void altvm_space_vm_open(struct vm_area_struct *window)
 	else
 		space_publish(child, window);
 	space_thaw(parent);
+}
+
+static void count_windows(struct mm_struct *mm, bool count)
+{
+	struct altvm_space *space;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	mmap_write_lock(mm);
+	for_each_vma(vmi, vma) {
+		space = vma->vm_ops == &altvm_vm_ops ? altvm_space_of(vma) :
+						       NULL;
+		if (space && !count && !space->uncounted++)
+			mm->total_vm -= vma_pages(vma);
+		if (space && count && space->uncounted && !--space->uncounted)
+			mm->total_vm += vma_pages(vma);
+	}
+	mmap_write_unlock(mm);
+}
+
+/**
+ * altvm_space_uncount() - take the windows out of mm->total_vm for a moment
+ * @mm: whose
+ *
+ * The kernel counts windows for RLIMIT_AS, and users do not, see limits.c.
+ *
+ * Context: takes mmap_lock.
+ */
+void altvm_space_uncount(struct mm_struct *mm)
+{
+	count_windows(mm, false);
+}
+
+/**
+ * altvm_space_count() - undo altvm_space_uncount()
+ * @mm: whose
+ *
+ * Context: takes mmap_lock.
+ */
+void altvm_space_count(struct mm_struct *mm)
+{
+	count_windows(mm, true);
 }
 
 /**

@@ -71,6 +71,8 @@ struct altvm_mm {
  * @dead: set once when the window goes; then nobody enters any more
  * @frozen: a fork is copying the space; whoever wants to enter waits
  * @idle: waited on until @users is 0
+ * @uncounted: how many calls want mm->total_vm without the window; protected by
+ *	mmap_lock
  * @lock: protects changes of @tree, @nr_total, @nr_data, @nr_busy
  *	and @changes
  * @tree: the areas, see tree.c; read under RCU
@@ -102,6 +104,7 @@ struct altvm_space {
 	atomic_t users;
 	bool dead, frozen, special;
 	wait_queue_head_t idle;
+	unsigned int uncounted;
 
 	struct mutex lock ____cacheline_aligned_in_smp;
 	struct maple_tree tree;
@@ -125,6 +128,9 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window);
 bool altvm_space_exists(struct altvm_ctx *ctx);
 struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx);
 void altvm_space_leave(struct altvm_space *space);
+
+void altvm_space_uncount(struct mm_struct *mm);
+void altvm_space_count(struct mm_struct *mm);
 
 void altvm_space_vm_open(struct vm_area_struct *window);
 void altvm_space_vm_close(struct vm_area_struct *window);
