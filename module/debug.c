@@ -20,9 +20,9 @@ static void show_flags(struct seq_file *m, unsigned long attr)
 		unsigned long flag;
 		const char *name;
 	} flags[] = {
-		{ VM_DONTCOPY, "dc" }, { VM_DONTDUMP, "dd" },
-		{ VM_NORESERVE, "nr" }, { VM_NOHUGEPAGE, "nh" },
-		{ VM_RAND_READ, "rr" }, { VM_SEQ_READ, "sr" },
+		{ VM_DONTCOPY, "dc" },	 { VM_DONTDUMP, "dd" },
+		{ VM_NORESERVE, "nr" },	 { VM_NOHUGEPAGE, "nh" },
+		{ VM_RAND_READ, "rr" },	 { VM_SEQ_READ, "sr" },
 		{ VM_WIPEONFORK, "wf" },
 	};
 	bool any = false;

@@ -131,8 +131,8 @@ static int fault_store(struct fault *f, struct altvm_leaf *leaf)
 	if (page && !f->write)
 		return 0;
 	/* The core has a reference of what is mapped, and so have we. */
-	if (copy && altvm_store_own(f->space, leaf, f->addr,
-				    f->cached == page ? 2 : 0))
+	if (copy &&
+	    altvm_store_own(f->space, leaf, f->addr, f->cached == page ? 2 : 0))
 		return 0;
 	if (f->write && !f->page) {
 		f->need = true;
@@ -192,9 +192,9 @@ static void fault_ahead(struct fault *f, struct altvm_leaf *leaf)
  */
 static int fault_map(struct fault *f, struct altvm_leaf *leaf)
 {
-	int ret = f->present ? -EBUSY :
-			       altvm_pte_insert(f->space, leaf, f->addr,
-						f->attr);
+	int ret = f->present ?
+			  -EBUSY :
+			  altvm_pte_insert(f->space, leaf, f->addr, f->attr);
 
 	if (ret == -EBUSY) {
 		altvm_pte_protect(f->space, leaf, f->addr, f->addr + PAGE_SIZE,
@@ -441,14 +441,20 @@ static int fault_file_empty(struct fault *f, struct altvm_leaf *leaf)
 	return ret == -EBUSY ? 0 : ret;
 }
 
+/* Rmap may not know of a forked child's files yet. */
+static bool fault_is_attached(const struct fault *f)
+{
+	/* Pairs with space_attach(). */
+	return smp_load_acquire(&f->space->amm);
+}
+
 /*
  * A fault on a file area.  The leaf is locked.  As fault_file_empty(), or -ENODEV;
  * -ESTALE, and altvm_file_apply_cut() is needed.
  */
 static int fault_file(struct fault *f, struct altvm_leaf *leaf)
 {
-	/* Rmap does not know of a forked child's files yet. */
-	if (unlikely(!smp_load_acquire(&f->space->amm)))
+	if (unlikely(!fault_is_attached(f)))
 		return -ENODEV;
 	if (unlikely(altvm_file_is_cut(f->fa, f->addr)))
 		return -ESTALE;
@@ -530,8 +536,12 @@ static int fault_provide(struct fault *f, int ret)
 	}
 	if (ret != -EAGAIN || !f->fetch)
 		return ret;
-	/* Who has the window locked holds up a fork, and that everybody. */
-	if (f->vmf && fault_flag_allow_retry_first(f->vmf->flags) &&
+	/*
+	 * Who has the window locked holds up a fork, and that everybody.  Not all
+	 * callers of ->pfn_mkwrite know VM_FAULT_RETRY.
+	 */
+	if (f->vmf && !(f->vmf->flags & FAULT_FLAG_MKWRITE) &&
+	    fault_flag_allow_retry_first(f->vmf->flags) &&
 	    !(f->vmf->flags & FAULT_FLAG_RETRY_NOWAIT) &&
 	    altvm_pagecache_waits(f->from, f->addr))
 		return -EINPROGRESS;
@@ -590,7 +600,7 @@ static bool fault_restore(struct fault *f)
 		if (present)
 			fault_map(f, leaf);
 		else if (f->fa && !altvm_leaf_page(leaf, f->addr) &&
-			 smp_load_acquire(&f->space->amm))
+			 fault_is_attached(f))
 			present = fault_around(f, leaf);
 	}
 	mutex_unlock(&leaf->lock);
@@ -667,7 +677,8 @@ static vm_fault_t fault_attach(struct vm_fault *vmf)
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	struct file *file;
 
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    vmf->flags & FAULT_FLAG_MKWRITE)
 		return VM_FAULT_SIGBUS;
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;

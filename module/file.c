@@ -161,6 +161,16 @@ static bool is_noexec(const struct file *file)
 	       mnt->mnt_sb->s_iflags & SB_I_NOEXEC;
 }
 
+/*
+ * Does an error come from what mprotect() does not ask?  The LSM comes before: is
+ * it a swap file, on a file system that does not let execute by now, to be locked.
+ */
+static bool is_for_mmap_only(int error, const struct file *file)
+{
+	return error == -ETXTBSY || error == -ENODEV || error == -EAGAIN ||
+	       (error == -EPERM && is_noexec(file));
+}
+
 /**
  * altvm_file_revet() - may an area of a file have more rights?
  * @fa: the area, referenced; the reference is dropped
@@ -182,12 +192,7 @@ int altvm_file_revet(struct altvm_file_area *fa, unsigned long attr)
 			     (u64)fa->vma.vm_pgoff << PAGE_SHIFT, &vetted);
 	if (!ret && vetted.file)
 		fput(vetted.file);
-	/*
-	 * The LSM comes first.  The rest only mmap() asks: is it a swap file, or on
-	 * a file system that does not let execute by now, is there memory.
-	 */
-	if ((ret != -EACCES && ret != -EPERM && ret != -EINTR) ||
-	    (ret == -EPERM && attr & VM_EXEC && is_noexec(fa->vma.vm_file)))
+	if (is_for_mmap_only(ret, fa->vma.vm_file))
 		ret = 0;
 	if (!ret)
 		WRITE_ONCE(fa->vetted, READ_ONCE(fa->vetted) | prot);
@@ -300,6 +305,7 @@ struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 {
 	const unsigned long keep = ALTVM_ATTR_MASK | ALTVM_ATTR_MAY |
 				   VM_SHARED | VM_MAYSHARE;
+	unsigned long attr = vetted->flags & keep;
 	struct altvm_file_area *fa = file_area_alloc();
 
 	if (!fa)
@@ -307,8 +313,9 @@ struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 	fa->vma.vm_pgoff = pgoff;
 	fa->vma.vm_ops = vetted->ops;
 	fa->vetted = vetted->flags & VM_ACCESS_FLAGS;
-	altvm_file_set_attr(fa, (vetted->flags & keep) |
-				(needs_notify(vetted) ? ALTVM_ATTR_NOTIFY : 0));
+	if (needs_notify(vetted))
+		attr |= ALTVM_ATTR_NOTIFY;
+	altvm_file_set_attr(fa, attr);
 	if (counts_writable(fa) &&
 	    mapping_map_writable(vetted->file->f_mapping)) {
 		kmem_cache_free(file_area_cache, fa);

@@ -500,10 +500,9 @@ static void map_populate(struct altvm_ctx *ctx, unsigned long start,
 
 	if (attr & ALTVM_ATTR_MAY) {
 		/* A file: the core does it, by faults. */
+		ret = altvm_attr_is_data(attr) ? FOLL_WRITE : 0;
 		get_user_pages_unlocked(start, (end - start) >> PAGE_SHIFT,
-					NULL,
-					altvm_attr_is_data(attr) ? FOLL_WRITE :
-								   0);
+					NULL, ret);
 		return;
 	}
 	do {

@@ -8,9 +8,10 @@
 #include "space.h"
 
 /* What ALTVM_MMAP acts on, and what it accepts and ignores, as Linux does. */
-#define ALTVM_MAP_FLAGS                                                  \
+#define ALTVM_MAP_FLAGS                                                   \
 	(MAP_SHARED | MAP_PRIVATE | MAP_SHARED_VALIDATE | MAP_ANONYMOUS | \
-	 MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_SYNC | MAP_32BIT | MAP_POPULATE | MAP_NONBLOCK | MAP_NORESERVE | MAP_STACK)
+	 MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_SYNC | MAP_32BIT |         \
+	 MAP_POPULATE | MAP_NONBLOCK | MAP_NORESERVE | MAP_STACK)
 #define ALTVM_MAP_FLAGS_IGNORED \
 	(MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED)
 

@@ -19,7 +19,7 @@
 #include "pagecache.h"
 
 /* What file systems understand when they are not called by the core. */
-#define FETCH_FLAGS                                                   \
+#define FETCH_FLAGS                                               \
 	(FAULT_FLAG_WRITE | FAULT_FLAG_USER | FAULT_FLAG_REMOTE | \
 	 FAULT_FLAG_INSTRUCTION)
 
@@ -185,8 +185,8 @@ bool altvm_pagecache_may_tell(struct altvm_file_area *fa)
  */
 bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
 {
-	struct folio *folio = filemap_get_folio(fa->mapping,
-						altvm_file_pgoff(fa, addr));
+	struct folio *folio =
+		filemap_get_folio(fa->mapping, altvm_file_pgoff(fa, addr));
 	bool has;
 
 	if (IS_ERR(folio))
@@ -204,10 +204,10 @@ bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
 bool altvm_pagecache_waits(struct altvm_file_area *fa, unsigned long addr)
 {
 	struct address_space *mapping = fa->mapping;
+	pgoff_t pgoff = altvm_file_pgoff(fa, addr);
 
 	/* What is not there comes into being at once, unless it is in swap. */
 	if (shmem_mapping(mapping))
-		return xa_is_value(xa_load(&mapping->i_pages,
-					   altvm_file_pgoff(fa, addr)));
+		return xa_is_value(xa_load(&mapping->i_pages, pgoff));
 	return !altvm_pagecache_has(fa, addr);
 }

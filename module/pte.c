@@ -55,7 +55,7 @@
 void altvm_pte_init(struct altvm_space *space, struct file *file)
 {
 	/* Their index is a protection. */
-	BUILD_BUG_ON(ALTVM_NR_PROTS != VM_ACCESS_FLAGS + 1);
+	BUILD_BUG_ON(VM_ACCESS_FLAGS + 1 != ALTVM_NR_PROTS);
 
 	for (unsigned long i = 0; i < ARRAY_SIZE(space->vma); i++) {
 		unsigned long prot = i & VM_ACCESS_FLAGS;
@@ -469,7 +469,8 @@ static void protect_migrating(struct walk *w, unsigned long addr, pte_t *pte,
 
 	if (w->attr & VM_WRITE || !is_writable_migration_entry(entry))
 		return;
-	new = swp_entry_to_pte(make_readable_migration_entry(swp_offset(entry)));
+	entry = make_readable_migration_entry(swp_offset(entry));
+	new = swp_entry_to_pte(entry);
 	if (pte_swp_soft_dirty(old))
 		new = pte_swp_mksoft_dirty(new);
 	set_pte_at(w->space->mm, addr, pte, new);

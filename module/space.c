@@ -490,11 +490,12 @@ void altvm_space_vm_open(struct vm_area_struct *window)
 
 static void count_windows(struct mm_struct *mm, bool count)
 {
-	struct altvm_space *space;
 	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
+	struct altvm_space *space;
+	struct vma_iterator vmi;
 
 	mmap_write_lock(mm);
+	vma_iter_init(&vmi, mm, 0);
 	for_each_vma(vmi, vma) {
 		space = vma->vm_ops == &altvm_vm_ops ? altvm_space_of(vma) :
 						       NULL;

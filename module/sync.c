@@ -71,8 +71,8 @@ static int sync_next(struct altvm_ctx *ctx, unsigned long *at,
 		*at = min(space->start, end);
 	}
 	if (*at < space->limit)
-		ret = next_part(space, at, min(end, space->limit), sync,
-				&part, holes);
+		ret = next_part(space, at, min(end, space->limit), sync, &part,
+				holes);
 	altvm_space_leave(space);
 	if (part.file) {
 		ret = vfs_fsync_range(part.file, part.start, part.last, 1);

@@ -1527,7 +1527,10 @@ TEST_F(file, a_childs_copies_are_truncated)
 	EXPECT_EQ(0, s[9 * PAGE]);
 }
 
-/* A child that never touched its window, while the file changes. */
+/*
+ * A child that never touched its window, while the file changes.  On altvm nobody
+ * tells it, so that the private copy may stay.
+ */
 TEST_F(file, truncated_under_an_idle_child)
 {
 	char *p =
@@ -1549,7 +1552,8 @@ TEST_F(file, truncated_under_an_idle_child)
 		close(fds[1]);
 		EXPECT_EQ(0, read(fds[0], &c, 1));
 		EXPECT_EQ('P', p[7 * PAGE]);
-		EXPECT_EQ(0, p[8 * PAGE]);
+		EXPECT_TRUE(p[8 * PAGE] == 0 ||
+			    (!vm_is_native(&self->vm) && p[8 * PAGE] == 'P'));
 		EXPECT_EQ('S', s[7 * PAGE]);
 		EXPECT_EQ(0, s[8 * PAGE]);
 		_exit(0);

@@ -77,7 +77,7 @@ static int write_file(int fd)
 	static char buf[MiB];
 	size_t page, at;
 
-	for (page = 0; page < FILE_PAGES; page += MiB / PAGE) {
+	for (page = 0; page < FILE_PAGES; page += sizeof(buf) / PAGE) {
 		for (at = 0; at < MiB / PAGE; at++)
 			fill(buf + at * PAGE, page + at, 1);
 		if (write(fd, buf, MiB) != MiB)
