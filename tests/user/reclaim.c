@@ -74,7 +74,7 @@ static size_t nth_page(size_t i)
 
 static int write_file(int fd)
 {
-	static char buf[MiB];
+	static char buf[1 << 20];
 	size_t page, at;
 
 	for (page = 0; page < FILE_PAGES; page += sizeof(buf) / PAGE) {
