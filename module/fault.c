@@ -84,6 +84,7 @@
  * @need: is a new page likely to be needed?
  * @copy: is it going to be copied to, so that it need not be zeroed?
  * @fetch: is a page of @from needed?
+ * @locked: has somebody else locked @cached?
  * @ask: is the file system to be asked for the right to store to @cached?
  * @asked: has it been?
  * @attr: of the area, as read from the tree
@@ -98,7 +99,7 @@ struct fault {
 	struct altvm_space *space;
 	unsigned long addr;
 	struct vm_fault *vmf;
-	bool write, present, mapped, need, copy, fetch, ask, asked;
+	bool write, present, mapped, need, copy, fetch, locked, ask, asked;
 	unsigned long attr;
 	struct altvm_file_area *fa;
 	struct page *page, *cached;
@@ -248,6 +249,15 @@ static int want_cached(struct fault *f)
 	return -EAGAIN;
 }
 
+/* @error: of altvm_pagecache_trylock().  The leaf is locked. */
+static int want_page(struct fault *f, int error)
+{
+	if (error != -EBUSY)
+		return want_cached(f);
+	f->locked = true;
+	return -EAGAIN;
+}
+
 /* Nothing is locked.  Return: -EAGAIN, or -EIO and f->result says what. */
 static int fault_fetch(struct fault *f)
 {
@@ -300,8 +310,9 @@ static int fault_file_read(struct fault *f, struct altvm_leaf *leaf)
 
 	if (fault_table(f, leaf))
 		return -ENOMEM;
-	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
-		return want_cached(f);
+	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
+	if (ret)
+		return want_page(f, ret);
 	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
 				    write);
 	unlock_page(f->cached);
@@ -344,7 +355,9 @@ static int fault_ask_mark(struct fault *f)
 
 	if (ret)
 		return ret;
-	altvm_pte_mkdirty(f->space, f->addr, f->cached);
+	/* Where something else is mapped by now, a mark would stay. */
+	if (READ_ONCE(f->from->linked))
+		altvm_pte_mkdirty(f->space, f->addr, f->cached);
 	fault_file_dirtied(f);
 	f->asked = true;
 	return -EAGAIN;
@@ -382,8 +395,9 @@ static int fault_file_write(struct fault *f, struct altvm_leaf *leaf)
 
 	if (fault_table(f, leaf))
 		return -ENOMEM;
-	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
-		return want_cached(f);
+	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
+	if (ret)
+		return want_page(f, ret);
 	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
 				    true);
 	if (ret == -EBUSY &&
@@ -396,6 +410,8 @@ static int fault_file_write(struct fault *f, struct altvm_leaf *leaf)
 /* Store a copy of the cached page of a private mapping.  The leaf is locked. */
 static int fault_file_copy(struct fault *f, struct altvm_leaf *leaf)
 {
+	int ret;
+
 	if (!f->page) {
 		f->need = true;
 		f->copy = true;
@@ -403,10 +419,12 @@ static int fault_file_copy(struct fault *f, struct altvm_leaf *leaf)
 	}
 	if (altvm_leaf_prepare(leaf) || fault_table(f, leaf))
 		return -ENOMEM;
-	if (!altvm_pagecache_lock(f->fa, f->addr, f->cached))
-		return want_cached(f);
+	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
+	if (ret)
+		return want_page(f, ret);
 	copy_highpage(f->page, f->cached);
 	altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	f->present = false;
 	altvm_store_adopt(f->space, leaf, f->addr, f->page);
 	altvm_leaf_set(leaf, f->addr, f->page);
 	f->page = NULL;
@@ -533,6 +551,10 @@ static int fault_provide(struct fault *f, int ret)
 	if (ret == -ESTALE) {
 		altvm_file_apply_cut(f->space, f->fa);
 		return -EAGAIN;
+	}
+	if (ret == -EAGAIN && f->locked) {
+		f->locked = false;
+		altvm_pagecache_wait(f->cached);
 	}
 	if (ret != -EAGAIN || !f->fetch)
 		return ret;

@@ -610,7 +610,7 @@ void altvm_file_apply_cut(struct altvm_space *space, struct altvm_file_area *fa)
  * @addr: page-aligned
  *
  * A fault that found the left part before the tree changed may still map pages
- * of the right one with it.  They have the same rights.
+ * of the right one with it, with the rights that both had when it locked the leaf.
  *
  * Return: 0, or -ENOMEM and nothing has changed.
  */

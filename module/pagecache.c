@@ -79,27 +79,40 @@ static bool is_mapped_at(struct altvm_file_area *fa, unsigned long addr,
 }
 
 /**
- * altvm_pagecache_lock() - lock a page, if it is what is to be mapped
+ * altvm_pagecache_trylock() - lock a page, if it is what is to be mapped
  * @fa: the area
  * @addr: page-aligned
  * @page: referenced
  *
- * While it is locked, the page stays part of the file.
+ * While it is locked, the page stays part of the file.  Whoever has it locked may be
+ * waiting for a disk, and must not be waited for with the leaf locked.
  *
  * Context: leaf locked, page table populated: nothing may be allocated until
  * the page is unlocked.
- * Return: false, and the page is not locked, if it is not, or no more.
+ * Return: 0; -EBUSY if it is locked; -ESTALE if it is another page, or is by now.
  */
-bool altvm_pagecache_lock(struct altvm_file_area *fa, unsigned long addr,
-			  struct page *page)
+int altvm_pagecache_trylock(struct altvm_file_area *fa, unsigned long addr,
+			    struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	folio_lock(folio);
+	if (!folio_trylock(folio))
+		return -EBUSY;
 	if (is_mapped_at(fa, addr, page))
-		return true;
+		return 0;
 	folio_unlock(folio);
-	return false;
+	return -ESTALE;
+}
+
+/**
+ * altvm_pagecache_wait() - wait until a page is not locked
+ * @page: referenced
+ *
+ * Context: no lock of ours is held.
+ */
+void altvm_pagecache_wait(struct page *page)
+{
+	wait_on_page_locked(page);
 }
 
 /**
@@ -174,8 +187,7 @@ bool altvm_pagecache_may_tell(struct altvm_file_area *fa)
 {
 	struct file *file = fa->vma.vm_file;
 
-	return inode_owner_or_capable(&nop_mnt_idmap, file_inode(file)) ||
-	       !file_permission(file, MAY_WRITE);
+	return file_owner_or_capable(file) || !file_permission(file, MAY_WRITE);
 }
 
 /**

@@ -6,8 +6,9 @@
 
 vm_fault_t altvm_pagecache_fetch(struct altvm_file_area *fa, unsigned long addr,
 				 unsigned int flags, struct page **page);
-bool altvm_pagecache_lock(struct altvm_file_area *fa, unsigned long addr,
-			  struct page *page);
+int altvm_pagecache_trylock(struct altvm_file_area *fa, unsigned long addr,
+			    struct page *page);
+void altvm_pagecache_wait(struct page *page);
 vm_fault_t altvm_pagecache_mkwrite(struct altvm_file_area *fa,
 				   unsigned long addr, struct page *page);
 void altvm_pagecache_dirtied(struct altvm_file_area *fa);

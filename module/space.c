@@ -40,7 +40,7 @@
  *       altvm_space.lock
  *         altvm_leaf.lock
  *           altvm_space.flush_lock
- *           what ->page_mkwrite takes, and the lock of the page
+ *           the lock of a page of a file (tried only)
  *             page-table locks (inside the kernel's helpers)
  *           xa_lock of altvm_space.leaves
  *         i_mmap_rwsem of a file

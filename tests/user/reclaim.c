@@ -89,7 +89,7 @@ static int write_file(int fd)
 /* The first page that is not as it should be on the disk; -1 if there is none. */
 static long wrong_on_disk(int fd, uint64_t version)
 {
-	static char buf[MiB];
+	static char buf[1 << 20];
 	size_t page, at;
 
 	if (fsync(fd) || disk_dirty(fd, 0, FILE_LEN) > 0)
