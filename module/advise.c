@@ -50,7 +50,6 @@ static int advise_area(struct altvm_space *space, struct altvm_area *area,
 		       const struct advice *advice)
 {
 	unsigned long attr = (area->attr & ~advice->clear) | advice->set;
-	int ret;
 
 	if (advice->private && area->fa)
 		return -EINVAL;
@@ -61,13 +60,7 @@ static int advise_area(struct altvm_space *space, struct altvm_area *area,
 	if (!area->fa)
 		return altvm_tree_store(space, area->start, area->end, attr,
 					GFP_KERNEL);
-	ret = altvm_file_isolate(space, area);
-	if (ret)
-		return ret;
-	altvm_file_set_attr(area->fa, attr);
-	altvm_file_merge(space, area->start);
-	altvm_file_merge(space, area->end);
-	return 0;
+	return altvm_file_change(space, area, attr);
 }
 
 /* As madvise_walk_vmas(): holes are passed over, and told in the end. */

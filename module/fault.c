@@ -467,6 +467,21 @@ static bool fault_is_attached(const struct fault *f)
 }
 
 /*
+ * Map what a file area has stored.  If the file is cut off meanwhile, its last zap may
+ * have come before our PTE; but its note has come before its zap.  The leaf is locked.
+ */
+static int fault_map_stored(struct fault *f, struct altvm_leaf *leaf)
+{
+	int ret = fault_map(f, leaf);
+
+	if (likely(ret || !altvm_file_is_cut(f->fa, f->addr)))
+		return ret;
+	altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
+	f->present = false;
+	return -ESTALE;
+}
+
+/*
  * A fault on a file area.  The leaf is locked.  As fault_file_empty(), or -ENODEV;
  * -ESTALE, and altvm_file_apply_cut() is needed.
  */
@@ -482,7 +497,7 @@ static int fault_file(struct fault *f, struct altvm_leaf *leaf)
 		if (ret || !altvm_leaf_page(leaf, f->addr))
 			return ret;
 	}
-	return fault_store(f, leaf) ?: fault_map(f, leaf);
+	return fault_store(f, leaf) ?: fault_map_stored(f, leaf);
 }
 
 /* A fault on private memory.  The leaf is locked.  As fault_store(). */
@@ -619,7 +634,9 @@ static bool fault_restore(struct fault *f)
 	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS) {
 		present = altvm_leaf_page(leaf, f->addr) &&
 			  !(f->fa && altvm_file_is_cut(f->fa, f->addr));
-		if (present)
+		if (present && f->fa)
+			fault_map_stored(f, leaf);
+		else if (present)
 			fault_map(f, leaf);
 		else if (f->fa && !altvm_leaf_page(leaf, f->addr) &&
 			 fault_is_attached(f))

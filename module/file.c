@@ -292,6 +292,23 @@ static struct altvm_file_area *file_area_alloc(void)
 	return fa;
 }
 
+/*
+ * What reaches PTEs by the VMA never has the right to write where a store has to be
+ * asked for, or copied; and something is always readable, see PAGE_NONE in pte.c.
+ */
+static void file_area_set_attr(struct altvm_file_area *fa, unsigned long attr)
+{
+	unsigned long rights = (attr & VM_ACCESS_FLAGS) | VM_READ;
+
+	if (attr & ALTVM_ATTR_NOTIFY || !(attr & VM_SHARED))
+		rights &= ~VM_WRITE;
+	fa->attr = attr;
+	fa->vma.vm_page_prot = vm_get_page_prot(VM_SHARED | rights);
+	vm_flags_init(&fa->vma, (attr & ~ALTVM_ATTR_NOTIFY) | VM_MIXEDMAP |
+					VM_PFNMAP | VM_DONTEXPAND |
+					VM_NOHUGEPAGE);
+}
+
 /**
  * altvm_file_create() - an area of a file, which is nowhere yet
  * @vetted: its file's reference goes to the area
@@ -315,7 +332,7 @@ struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 	fa->vetted = vetted->flags & VM_ACCESS_FLAGS;
 	if (needs_notify(vetted))
 		attr |= ALTVM_ATTR_NOTIFY;
-	altvm_file_set_attr(fa, attr);
+	file_area_set_attr(fa, attr);
 	if (counts_writable(fa) &&
 	    mapping_map_writable(vetted->file->f_mapping)) {
 		kmem_cache_free(file_area_cache, fa);
@@ -327,10 +344,11 @@ struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 	return fa;
 }
 
-/* Another area of the same file, for the part from @addr on. */
+/* Another area of the same file, for the part from @addr on, with @attr. */
 static struct altvm_file_area *file_area_copy(const struct altvm_file_area *fa,
 					      struct mm_struct *mm,
-					      unsigned long addr)
+					      unsigned long addr,
+					      unsigned long attr)
 {
 	struct altvm_file_area *copy = file_area_alloc();
 
@@ -345,7 +363,7 @@ static struct altvm_file_area *file_area_copy(const struct altvm_file_area *fa,
 	copy->mapping = fa->mapping;
 	copy->vetted = fa->vetted;
 	copy->cut = READ_ONCE(fa->cut);
-	altvm_file_set_attr(copy, fa->attr);
+	file_area_set_attr(copy, attr);
 	if (counts_writable(copy))
 		mapping_allow_writable(copy->mapping);
 	return copy;
@@ -384,29 +402,6 @@ void altvm_file_drop(struct altvm_file_area *fa)
 	if (fa->vma.vm_ops->close && fa->vma.vm_mm)
 		fa->vma.vm_ops->close(&fa->vma);
 	altvm_file_put(fa);
-}
-
-/**
- * altvm_file_set_attr() - change an area's attributes
- * @fa: the area; the space is locked, or nobody knows of it
- * @attr: the new ones
- *
- * What reaches PTEs by the VMA never has the right to write where a store has to
- * be asked for, or copied; and something is always readable, see PAGE_NONE in
- * pte.c.
- */
-void altvm_file_set_attr(struct altvm_file_area *fa, unsigned long attr)
-{
-	unsigned long rights = (attr & VM_ACCESS_FLAGS) | VM_READ;
-	unsigned long flags = attr & ~(ALTVM_ATTR_NOTIFY | ALTVM_ATTR_BUSY);
-
-	if (attr & ALTVM_ATTR_NOTIFY || !(attr & VM_SHARED))
-		rights &= ~VM_WRITE;
-	WRITE_ONCE(fa->attr, attr);
-	WRITE_ONCE(fa->vma.vm_page_prot.pgprot,
-		   pgprot_val(vm_get_page_prot(VM_SHARED | rights)));
-	vm_flags_init(&fa->vma, flags | VM_MIXEDMAP | VM_PFNMAP |
-					VM_DONTEXPAND | VM_NOHUGEPAGE);
 }
 
 /* --- i_mmap */
@@ -626,7 +621,7 @@ int altvm_file_split(struct altvm_space *space, unsigned long addr)
 	if (!left || left->vma.vm_start == addr)
 		return 0;
 	apply_cut_locked(space, left);
-	right = file_area_copy(left, space->mm, addr);
+	right = file_area_copy(left, space->mm, addr, left->attr);
 	if (!right)
 		return -ENOMEM;
 	ret = altvm_tree_put(space, addr, left->vma.vm_end, right, GFP_KERNEL);
@@ -648,21 +643,64 @@ int altvm_file_split(struct altvm_space *space, unsigned long addr)
 	return 0;
 }
 
+/* Put another object in the place of one.  The space is locked. */
+static int file_area_replace(struct altvm_space *space,
+			     struct altvm_file_area *old,
+			     struct altvm_file_area *new)
+{
+	struct address_space *mapping = old->mapping;
+	int ret;
+
+	ret = altvm_tree_put(space, old->vma.vm_start, old->vma.vm_end, new,
+			     GFP_KERNEL);
+	if (ret)
+		return ret;
+	i_mmap_lock_write(mapping);
+	itree_remove(&old->vma, &mapping->i_mmap);
+	old->linked = false;
+	itree_insert(&new->vma, &mapping->i_mmap);
+	new->linked = true;
+	/* It may have been cut off since. */
+	new->cut = min(new->cut, old->cut);
+	i_mmap_unlock_write(mapping);
+	altvm_file_put(old);
+	return 0;
+}
+
 /**
- * altvm_file_isolate() - give part of a file area an object of its own
+ * altvm_file_change() - change the attributes of a file area, or of a part of one
  * @space: locked
- * @area: the part; its @fa is replaced
+ * @area: the part
+ * @attr: the new ones
+ *
+ * What is changed gets an object of its own, for an object's attributes never change:
+ * a fault that has found it in the tree may be at work with it, on what is another
+ * area by now.
  *
  * Return: 0, or -ENOMEM.
  */
-int altvm_file_isolate(struct altvm_space *space, struct altvm_area *area)
+int altvm_file_change(struct altvm_space *space, const struct altvm_area *area,
+		      unsigned long attr)
 {
-	int ret = altvm_file_split(space, area->end) ?:
-			  altvm_file_split(space, area->start);
+	struct altvm_file_area *old, *new;
+	int ret;
 
-	if (!ret)
-		area->fa = file_area_at(space, area->start);
-	return ret;
+	ret = altvm_file_split(space, area->end) ?:
+		      altvm_file_split(space, area->start);
+	if (ret)
+		return ret;
+	old = file_area_at(space, area->start);
+	new = file_area_copy(old, space->mm, area->start, attr);
+	if (!new)
+		return -ENOMEM;
+	ret = file_area_replace(space, old, new);
+	if (ret) {
+		altvm_file_put(new);
+		return ret;
+	}
+	altvm_file_merge(space, area->start);
+	altvm_file_merge(space, area->end);
+	return 0;
 }
 
 static bool may_merge(const struct altvm_file_area *left,
@@ -733,7 +771,8 @@ int altvm_file_clone_all(struct altvm_space *child)
 			continue;
 		/* Even in case of failure none of the parent's may be left. */
 		fa = ret ? NULL :
-			   file_area_copy(area.fa, child->mm, area.start);
+			   file_area_copy(area.fa, child->mm, area.start,
+					  area.attr);
 		if (!fa)
 			ret = -ENOMEM;
 		altvm_tree_put(child, area.start, area.end, fa,

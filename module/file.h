@@ -18,8 +18,7 @@
  * @vma: what the file system and rmap see of it; vm_start and vm_pgoff are
  *	constant, vm_end changes under the lock of the file's i_mmap only
  * @mapping: of the file; under RCU it may be looked at without a reference
- * @attr: VM_* flags, those of VM_MAY* too, and ALTVM_ATTR_NOTIFY; written under
- *	altvm_space.lock
+ * @attr: VM_* flags, those of VM_MAY* too, and ALTVM_ATTR_NOTIFY; constant
  * @vetted: the rights that the kernel has granted so far
  * @cut: the file has been cut off here, in pages, and what is stored of this area
  *	beyond is to be dropped; ULONG_MAX if there is nothing to do
@@ -72,8 +71,8 @@ void altvm_file_drop_list(struct list_head *files);
 
 int altvm_file_split(struct altvm_space *space, unsigned long addr);
 void altvm_file_merge(struct altvm_space *space, unsigned long addr);
-int altvm_file_isolate(struct altvm_space *space, struct altvm_area *area);
-void altvm_file_set_attr(struct altvm_file_area *fa, unsigned long attr);
+int altvm_file_change(struct altvm_space *space, const struct altvm_area *area,
+		      unsigned long attr);
 
 void altvm_file_note_cut(struct altvm_space *space, unsigned long start,
 			 unsigned long end);

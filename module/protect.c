@@ -84,8 +84,6 @@ static void protect_note(struct altvm_space *space,
 static int protect_file(struct altvm_space *space, struct altvm_area *area,
 			unsigned long attr, struct recheck *recheck)
 {
-	int ret;
-
 	/* As do_mprotect_pkey(): VM_MAY* says what may be. */
 	if (attr & ~(attr >> 4) & VM_ACCESS_FLAGS)
 		return -EACCES;
@@ -95,15 +93,7 @@ static int protect_file(struct altvm_space *space, struct altvm_area *area,
 		recheck->attr = attr;
 		return -EAGAIN;
 	}
-	ret = altvm_file_isolate(space, area);
-	if (ret)
-		return ret;
-	altvm_file_set_attr(area->fa, attr);
-	/* As one of the tree. */
-	WRITE_ONCE(space->changes, space->changes + 1);
-	altvm_file_merge(space, area->start);
-	altvm_file_merge(space, area->end);
-	return 0;
+	return altvm_file_change(space, area, attr);
 }
 
 /* One area, clipped to the range.  The space is locked. */

@@ -100,7 +100,7 @@ static unsigned long entry_attr(const void *entry)
 {
 	const struct altvm_file_area *fa = entry;
 
-	return xa_is_value(entry) ? xa_to_value(entry) : READ_ONCE(fa->attr);
+	return xa_is_value(entry) ? xa_to_value(entry) : fa->attr;
 }
 
 static struct altvm_file_area *entry_file(void *entry)
