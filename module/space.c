@@ -39,11 +39,10 @@
  *     never touch user memory from here on)
  *       altvm_space.lock
  *         altvm_leaf.lock
- *           altvm_space.flush_lock
  *           the lock of a page of a file (tried only)
  *             page-table locks (inside the kernel's helpers)
- *           xa_lock of altvm_space.leaves
  *         i_mmap_rwsem of a file
+ *       altvm_space.flush_lock, xa_lock of altvm_space.leaves
  *     altvm_ctx.lock, altvm_mm.lock (innermost; nothing is taken below them)
  */
 #include <linux/cred.h>
