@@ -249,15 +249,6 @@ static int want_cached(struct fault *f)
 	return -EAGAIN;
 }
 
-/* @error: of altvm_pagecache_trylock().  The leaf is locked. */
-static int want_page(struct fault *f, int error)
-{
-	if (error != -EBUSY)
-		return want_cached(f);
-	f->locked = true;
-	return -EAGAIN;
-}
-
 /* Nothing is locked.  Return: -EAGAIN, or -EIO and f->result says what. */
 static int fault_fetch(struct fault *f)
 {
@@ -285,20 +276,28 @@ static bool fault_around(struct fault *f, struct altvm_leaf *leaf)
 		start -= PAGE_SIZE;
 	while (end < high && !altvm_leaf_page(leaf, end))
 		end += PAGE_SIZE;
-	return altvm_pte_insert_around(f->space, f->fa, f->vmf, f->attr,
-				       f->addr, start, end);
+	return altvm_pte_insert_around(f->fa, f->vmf, f->addr, start, end);
 }
 
 /*
- * Make sure of the page table, since with a page locked none may be allocated.  The
- * leaf is locked.
+ * Lock the cached page.  Make sure of the page table before, since with a page locked
+ * none may be allocated.  The leaf is locked.
+ * Return: 0; -EAGAIN if it has to be waited for, or another one fetched; -ENOMEM.
  */
-static int fault_table(struct fault *f, struct altvm_leaf *leaf)
+static int lock_cached(struct fault *f, struct altvm_leaf *leaf)
 {
+	int ret;
+
 	if (!leaf->table && altvm_pte_populate(f->space, f->addr))
 		return -ENOMEM;
 	leaf->table = true;
-	return 0;
+	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
+	if (!ret)
+		return 0;
+	if (ret != -EBUSY)
+		return want_cached(f);
+	f->locked = true;
+	return -EAGAIN;
 }
 
 /* Map the cached page for reading.  The leaf is locked. */
@@ -306,13 +305,10 @@ static int fault_file_read(struct fault *f, struct altvm_leaf *leaf)
 {
 	bool write = f->attr & VM_SHARED && f->attr & VM_WRITE &&
 		     !(f->attr & ALTVM_ATTR_NOTIFY);
-	int ret;
+	int ret = lock_cached(f, leaf);
 
-	if (fault_table(f, leaf))
-		return -ENOMEM;
-	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
 	if (ret)
-		return want_page(f, ret);
+		return ret;
 	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
 				    write);
 	unlock_page(f->cached);
@@ -391,13 +387,10 @@ static int fault_file_notify(struct fault *f, struct altvm_leaf *leaf)
 /* The same if it need not.  The leaf is locked. */
 static int fault_file_write(struct fault *f, struct altvm_leaf *leaf)
 {
-	int ret;
+	int ret = lock_cached(f, leaf);
 
-	if (fault_table(f, leaf))
-		return -ENOMEM;
-	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
 	if (ret)
-		return want_page(f, ret);
+		return ret;
 	ret = altvm_pte_insert_file(f->space, f->addr, f->cached, f->attr,
 				    true);
 	if (ret == -EBUSY &&
@@ -417,11 +410,11 @@ static int fault_file_copy(struct fault *f, struct altvm_leaf *leaf)
 		f->copy = true;
 		return -EAGAIN;
 	}
-	if (altvm_leaf_prepare(leaf) || fault_table(f, leaf))
+	if (altvm_leaf_prepare(leaf))
 		return -ENOMEM;
-	ret = altvm_pagecache_trylock(f->fa, f->addr, f->cached);
+	ret = lock_cached(f, leaf);
 	if (ret)
-		return want_page(f, ret);
+		return ret;
 	copy_highpage(f->page, f->cached);
 	altvm_pte_zap(f->space, f->addr, f->addr + PAGE_SIZE);
 	f->present = false;

@@ -22,8 +22,8 @@
  * MAP_SHARED | MAP_ANONYMOUS is the mapping of a shmem file of its own, as it is in
  * the kernel.
  *
- * Locks: altvm_space.lock for changes of the tree and of an area's attributes; the
- * i_mmap lock, taken below it, for the range of a linked VMA.  Whoever meets an
+ * Locks: altvm_space.lock for changes of the tree; the i_mmap lock, taken below it,
+ * for the range of a linked VMA.  Whoever meets an
  * area in the tree with the leaf locked, or under RCU, may take a reference.
  */
 #include <linux/backing-dev.h>

@@ -279,9 +279,11 @@ static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 	}
 	ret = altvm_file_vet_anon(req->len, req->attr & VM_ACCESS_FLAGS,
 				  req->attr & VM_NORESERVE, vetted);
+	if (ret)
+		return ret;
 	/* It may have been opened read-only. */
 	vetted->flags &= flags | ~(VM_SHARED | VM_MAYWRITE);
-	return ret;
+	return 0;
 }
 
 /* Make the area of a file mapping, or find out why there cannot be any. */

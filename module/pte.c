@@ -297,11 +297,8 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 
 /**
  * altvm_pte_insert_around() - map what is cached of a file around an address
- * @space: in a fault on its window
- * @fa: the area
+ * @fa: the area, in a fault on its window
  * @vmf: the core's, of the fault
- * @attr: of the area, as it was when the leaf was locked; by now @fa may be only a
- *	part of it, with other rights
  * @addr: of the fault, page-aligned
  * @start: in its 2 MiB; nothing is stored from here
  * @end: to here, exclusive
@@ -311,25 +308,12 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
  * Context: leaf locked.
  * Return: is @addr mapped now?
  */
-bool altvm_pte_insert_around(struct altvm_space *space,
-			     struct altvm_file_area *fa, struct vm_fault *vmf,
-			     unsigned long attr, unsigned long addr,
-			     unsigned long start, unsigned long end)
+bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
+			     unsigned long addr, unsigned long start,
+			     unsigned long end)
 {
-	bool write = attr & VM_SHARED && !(attr & ALTVM_ATTR_NOTIFY);
-	struct vm_area_struct *prot = write ? pte_vma(space, attr | VM_READ) :
-					      readonly_vma(space, attr);
-	struct vm_area_struct vma = {
-		.vm_mm = space->mm,
-		.vm_start = fa->vma.vm_start,
-		.vm_end = fa->vma.vm_end,
-		.vm_pgoff = fa->vma.vm_pgoff,
-		.vm_page_prot = prot->vm_page_prot,
-		.vm_ops = fa->vma.vm_ops,
-		.vm_file = fa->vma.vm_file,
-	};
 	struct vm_fault around = {
-		.vma = &vma,
+		.vma = &fa->vma,
 		.pgoff = altvm_file_pgoff(fa, addr),
 		.address = addr,
 		.real_address = addr,
@@ -340,7 +324,6 @@ bool altvm_pte_insert_around(struct altvm_space *space,
 
 	if (fa->vma.vm_ops->map_pages != filemap_map_pages)
 		return false;
-	vm_flags_init(&vma, fa->vma.vm_flags);
 	ret = filemap_map_pages(&around, altvm_file_pgoff(fa, start),
 				altvm_file_pgoff(fa, end - PAGE_SIZE));
 	vmf->prealloc_pte = around.prealloc_pte;

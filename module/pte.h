@@ -33,10 +33,9 @@ bool altvm_pte_mkwrite(struct altvm_space *space, unsigned long addr,
 		       struct page *page, bool marked);
 int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
 			  struct page *page, unsigned long attr, bool write);
-bool altvm_pte_insert_around(struct altvm_space *space,
-			     struct altvm_file_area *fa, struct vm_fault *vmf,
-			     unsigned long attr, unsigned long addr,
-			     unsigned long start, unsigned long end);
+bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
+			     unsigned long addr, unsigned long start,
+			     unsigned long end);
 bool altvm_pte_can_flush(struct altvm_space *space);
 void altvm_pte_flush(struct altvm_space *space);
 

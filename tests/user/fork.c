@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "child.h"
 #include "fixture.h"
 
 #define PAGES 64
@@ -61,23 +62,6 @@ static bool can_start_anew(struct vm *vm, int mark)
 	return !vm_munmap(vm, vm->base, PAGES * PAGE) && !vm_areas(vm) &&
 	       probe_read(vm->base + 8 * PAGE, NULL, NULL) &&
 	       !furnish(vm, mark) && is_furnished(vm, mark);
-}
-
-#define CHECK(cond)                                                          \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "# %s:%d: child %d: %s\n", __FILE__, \
-				__LINE__, getpid(), #cond);                  \
-			_exit(1);                                            \
-		}                                                            \
-	} while (0)
-
-/* Waits for the child; its status. */
-static int end_of(pid_t pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
 /* The child has what the parent had, changes it, and starts anew. */
