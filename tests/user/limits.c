@@ -4,9 +4,10 @@
  * a memory cgroup is charged for its pages.
  */
 #include <sys/resource.h>
-#include <sys/stat.h>
 
+#include "child.h"
 #include "fixture.h"
+#include "memcg.h"
 
 #define PAGES 128
 #define STEPS 400
@@ -205,12 +206,11 @@ TEST(a_fork_counts_as_well)
 
 /* Memory cgroups. */
 
-#define CGROUPS "/sys/fs/cgroup"
 #define BIG_PAGES (64 * MiB / PAGE)
 
 FIXTURE(memcg)
 {
-	char dir[64];
+	struct memcg g;
 };
 
 FIXTURE_VARIANT(memcg)
@@ -229,81 +229,33 @@ FIXTURE_VARIANT_ADD(memcg, altvm) {
 
 /* clang-format on */
 
-static int put(const char *dir, const char *file, const char *text)
-{
-	char path[128];
-	ssize_t ret;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	ret = write(fd, text, strlen(text));
-	close(fd);
-	return ret < 0 ? -1 : 0;
-}
-
-/* The number in a cgroup's file, at a line's @key or at its start. */
-static long get(const char *dir, const char *file, const char *key)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	return proc_number(path, key);
-}
-
 FIXTURE_SETUP(memcg)
 {
-	char number[32];
-
 	if (!vm_available(variant->ops))
 		SKIP(return, "no " DEVICE);
-	put(CGROUPS, "cgroup.subtree_control", "+memory");
-	snprintf(self->dir, sizeof(self->dir), CGROUPS "/altvm-test.%d",
-		 getpid());
-	if (mkdir(self->dir, 0700) ||
-	    get(self->dir, "memory.current", "") < 0) {
-		rmdir(self->dir);
-		SKIP(return, "no cgroup2 with memory");
-	}
-	put(self->dir, "memory.swap.max", "0");
-	snprintf(number, sizeof(number), "%lu", 16 * MiB);
-	ASSERT_EQ(0, put(self->dir, "memory.max", number));
+	if (memcg_open(&self->g, 16 * MiB, false))
+		return;
+	ASSERT_NE(0, access(CGROUPS "/memory.stat", F_OK));
+	SKIP(return, "no cgroup2 with memory");
 }
 
 FIXTURE_TEARDOWN(memcg)
 {
 	/* A cgroup that is charged for what is gone cannot go itself. */
-	EXPECT_EQ(0, rmdir(self->dir));
+	EXPECT_EQ(0, memcg_close(&self->g));
 }
 
-#define CHECK(cond)                                                          \
-	do {                                                                 \
-		if (!(cond)) {                                               \
-			fprintf(stderr, "# %s:%d: %s\n", __FILE__, __LINE__, \
-				#cond);                                      \
-			_exit(1);                                            \
-		}                                                            \
-	} while (0)
-
 /* A child in the cgroup, with an open zone; in it, 0. */
-static pid_t fork_into(const char *dir, const struct vm_ops *ops, struct vm *vm)
+static pid_t fork_into(const struct memcg *g, const struct vm_ops *ops,
+		       struct vm *vm)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
-		CHECK(!put(dir, "cgroup.procs", "0"));
+		CHECK(!memcg_enter(g));
 		CHECK(!vm_open(vm, ops, BIG_PAGES * PAGE));
 	}
 	return pid;
-}
-
-static int end_of(pid_t pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
 TEST_F_TIMEOUT(memcg, is_charged_and_uncharged, SLOW)
@@ -313,16 +265,16 @@ TEST_F_TIMEOUT(memcg, is_charged_and_uncharged, SLOW)
 	long before, full, after;
 	struct vm vm;
 	size_t i;
-	pid_t pid = fork_into(self->dir, variant->ops, &vm);
+	pid_t pid = fork_into(&self->g, variant->ops, &vm);
 
 	if (!pid) {
-		before = get(self->dir, "memory.current", "");
+		before = memcg_get(&self->g, "memory.current", "");
 		CHECK(vm_map_at(&vm, 0, pages, RW) == vm.base);
 		for (i = 0; i < pages; i++)
 			vm.base[i * PAGE] = 1;
-		full = get(self->dir, "memory.current", "");
+		full = memcg_get(&self->g, "memory.current", "");
 		CHECK(!vm_munmap(&vm, vm.base, pages * PAGE));
-		after = get(self->dir, "memory.current", "");
+		after = memcg_get(&self->g, "memory.current", "");
 		fprintf(stderr, "# %ld, touched %ld, unmapped %ld\n", before,
 			full, after);
 		CHECK(full - before > (long)(pages * PAGE) - slack);
@@ -330,7 +282,7 @@ TEST_F_TIMEOUT(memcg, is_charged_and_uncharged, SLOW)
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
-	EXPECT_EQ(0, get(self->dir, "memory.events", "oom_kill "));
+	EXPECT_EQ(0, memcg_kills(&self->g));
 }
 
 TEST_F_TIMEOUT(memcg, is_not_exhausted_by_what_is_gone, SLOW)
@@ -338,7 +290,7 @@ TEST_F_TIMEOUT(memcg, is_not_exhausted_by_what_is_gone, SLOW)
 	const size_t pages = 4 * MiB / PAGE;
 	struct vm vm;
 	size_t i, k;
-	pid_t pid = fork_into(self->dir, variant->ops, &vm);
+	pid_t pid = fork_into(&self->g, variant->ops, &vm);
 
 	if (!pid) {
 		for (k = 0; k < 12; k++) {
@@ -351,7 +303,7 @@ TEST_F_TIMEOUT(memcg, is_not_exhausted_by_what_is_gone, SLOW)
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
-	EXPECT_EQ(0, get(self->dir, "memory.events", "oom_kill "));
+	EXPECT_EQ(0, memcg_kills(&self->g));
 }
 
 /* Nor by children that are gone: 8 MiB, of which each child changes a part. */
@@ -360,7 +312,7 @@ TEST_F_TIMEOUT(memcg, is_not_exhausted_by_forks, SLOW)
 	const size_t pages = 8 * MiB / PAGE;
 	struct vm vm;
 	size_t i, k;
-	pid_t pid = fork_into(self->dir, variant->ops, &vm);
+	pid_t pid = fork_into(&self->g, variant->ops, &vm);
 
 	if (!pid) {
 		CHECK(vm_map_at(&vm, 0, pages, RW) == vm.base);
@@ -383,7 +335,7 @@ TEST_F_TIMEOUT(memcg, is_not_exhausted_by_forks, SLOW)
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
-	EXPECT_EQ(0, get(self->dir, "memory.events", "oom_kill "));
+	EXPECT_EQ(0, memcg_kills(&self->g));
 }
 
 /* Each takes four times the limit. */
@@ -424,7 +376,7 @@ TEST_F_TIMEOUT(memcg, kills_who_takes_too_much, SLOW)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(take); i++) {
-		pid_t pid = fork_into(self->dir, variant->ops, &vm);
+		pid_t pid = fork_into(&self->g, variant->ops, &vm);
 
 		if (!pid) {
 			take[i](&vm);
@@ -434,7 +386,7 @@ TEST_F_TIMEOUT(memcg, kills_who_takes_too_much, SLOW)
 		{
 			TH_LOG("way %zu", i);
 		}
-		EXPECT_EQ(i + 1, get(self->dir, "memory.events", "oom_kill "));
+		EXPECT_EQ(i + 1, memcg_kills(&self->g));
 	}
 }
 
@@ -449,14 +401,14 @@ TEST_F_TIMEOUT(memcg, is_charged_for_areas, SLOW)
 
 	if (scaled(pages) != (long)pages)
 		SKIP(return, "takes too long");
-	pid = fork_into(self->dir, variant->ops, &vm);
+	pid = fork_into(&self->g, variant->ops, &vm);
 	if (!pid) {
 		CHECK(vm_map_at(&vm, 0, pages, RW) == vm.base);
-		before = get(self->dir, "memory.current", "");
+		before = memcg_get(&self->g, "memory.current", "");
 		for (i = 0; i < pages; i += 2)
 			CHECK(!vm_mprotect(&vm, vm.base + i * PAGE, PAGE,
 					   PROT_READ));
-		after = get(self->dir, "memory.current", "");
+		after = memcg_get(&self->g, "memory.current", "");
 		fprintf(stderr, "# %zu areas: %ld bytes\n", pages,
 			after - before);
 		CHECK(after - before > (long)pages * 8);
@@ -474,17 +426,17 @@ TEST_F_TIMEOUT(memcg, is_charged_for_tables, SLOW)
 	const size_t tables = 500, stride = 512;
 	long before, after;
 	struct vm small, vm;
-	pid_t pid = fork_into(self->dir, variant->ops, &small);
+	pid_t pid = fork_into(&self->g, variant->ops, &small);
 	size_t i;
 
 	if (!pid) {
 		CHECK(!vm_open(&vm, variant->ops, tables * stride * PAGE));
 		CHECK(vm_map_at(&vm, 0, tables * stride, RW) == vm.base);
-		before = get(self->dir, "memory.current", "");
+		before = memcg_get(&self->g, "memory.current", "");
 		for (i = 0; i < tables; i++)
 			CHECK(!probe_read(vm.base + i * stride * PAGE, NULL,
 					  NULL));
-		after = get(self->dir, "memory.current", "");
+		after = memcg_get(&self->g, "memory.current", "");
 		fprintf(stderr, "# %zu tables: %ld bytes\n", tables,
 			after - before);
 		CHECK(after - before > (long)(tables * PAGE * 7 / 8) *
@@ -492,7 +444,7 @@ TEST_F_TIMEOUT(memcg, is_charged_for_tables, SLOW)
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
-	EXPECT_EQ(0, get(self->dir, "memory.events", "oom_kill "));
+	EXPECT_EQ(0, memcg_kills(&self->g));
 }
 
 TEST_HARNESS_MAIN
