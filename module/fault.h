@@ -4,10 +4,49 @@
 
 #include <linux/mm.h>
 
+#include "file.h"
 #include "space.h"
+#include "store.h"
+
+/**
+ * struct altvm_fault - what is known about a fault
+ * @space: where
+ * @addr: page-aligned
+ * @vmf: the core's; NULL if it is no fault
+ * @write: is it a write?
+ * @present: is there a PTE, which does not let write?
+ * @mapped: is it of @cached?
+ * @need: is a new page likely to be needed?
+ * @copy: is it going to be copied to, so that it need not be zeroed?
+ * @fetch: is a page of @from needed?
+ * @locked: has somebody else locked @cached?
+ * @ask: is the file system to be asked for the right to store to @cached?
+ * @asked: has it been?
+ * @attr: of the area, as read from the tree
+ * @fa: of the area, as read from the tree; referenced
+ * @page: a new zeroed page, ready to be stored; NULL if there is none yet
+ * @cached: a page of a file; referenced
+ * @from: the file area that @cached was, or is to be, fetched for; referenced
+ * @dirtied: the file area that was stored to; referenced
+ * @result: VM_FAULT_* that the file system has said
+ */
+struct altvm_fault {
+	struct altvm_space *space;
+	unsigned long addr;
+	struct vm_fault *vmf;
+	bool write, present, mapped, need, copy, fetch, locked, ask, asked;
+	unsigned long attr;
+	struct altvm_file_area *fa;
+	struct page *page, *cached;
+	struct altvm_file_area *from, *dirtied;
+	vm_fault_t result;
+};
 
 struct page *altvm_fault_new_page(gfp_t gfp);
-int altvm_fault_populate(struct altvm_space *space, unsigned long *start,
-			 unsigned long end);
+bool altvm_fault_load(struct altvm_fault *f);
+int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf);
+int altvm_fault_map(struct altvm_fault *f, struct altvm_leaf *leaf);
+int altvm_fault_provide(struct altvm_fault *f, int ret);
+void altvm_fault_finish(struct altvm_fault *f);
 
 #endif /* ALTVM_FAULT_H */

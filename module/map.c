@@ -16,10 +16,10 @@
 #include <linux/personality.h>
 #include <linux/sched/mm.h>
 
-#include "fault.h"
 #include "file.h"
 #include "limits.h"
 #include "map.h"
+#include "populate.h"
 #include "pte.h"
 #include "store.h"
 #include "tree.h"
@@ -511,7 +511,7 @@ static void map_populate(struct altvm_ctx *ctx, unsigned long start,
 		space = altvm_space_enter(ctx);
 		if (IS_ERR(space))
 			return;
-		ret = altvm_fault_populate(space, &start, end);
+		ret = altvm_populate(space, &start, end);
 		altvm_space_leave(space);
 	} while (ret == -EAGAIN);
 }

@@ -235,11 +235,9 @@ static unsigned long leaf_run(const struct altvm_leaf *leaf, unsigned long addr,
 {
 	unsigned long nr = 0;
 
-	for (; addr < end; addr += PAGE_SIZE, nr++) {
-		struct page *page = altvm_leaf_page(leaf, addr);
-
-		if (!page || altvm_page_is_zero(page))
-			break;
+	while (addr < end && altvm_page_is_real(altvm_leaf_page(leaf, addr))) {
+		addr += PAGE_SIZE;
+		nr++;
 	}
 	return nr;
 }

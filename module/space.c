@@ -193,7 +193,7 @@ static int space_attach(struct altvm_space *space)
 	altvm_file_link_all(space);
 	if (!space->tgid && space->mm == current->mm)
 		WRITE_ONCE(space->tgid, task_tgid_nr(current));
-	/* Pairs with altvm_space_enter() and fault_file(). */
+	/* Pairs with space_try_enter() and faults on files. */
 	smp_store_release(&space->amm, amm);
 	return 0;
 }

@@ -60,11 +60,6 @@ static atomic_long_t *page_state(struct page *page)
 	return (atomic_long_t *)&page->private;
 }
 
-static bool is_real(const struct page *page)
-{
-	return page && !altvm_page_is_zero(page);
-}
-
 /* A table has one page less. */
 static void table_drop(struct page *page)
 {
@@ -78,7 +73,7 @@ static void table_drop(struct page *page)
 static void table_free(struct page **pages)
 {
 	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
-		if (is_real(pages[i]))
+		if (altvm_page_is_real(pages[i]))
 			table_drop(pages[i]);
 	free_page((unsigned long)pages);
 }
@@ -91,7 +86,7 @@ static struct page **table_copy(struct page **pages, gfp_t gfp)
 		return NULL;
 	for (unsigned int i = 0; i < PTRS_PER_PTE; i++) {
 		copy[i] = pages[i];
-		if (is_real(copy[i]))
+		if (altvm_page_is_real(copy[i]))
 			atomic_long_inc(page_state(copy[i]));
 	}
 	return copy;
@@ -354,7 +349,8 @@ static int leaf_copy_pinned(struct altvm_space *to, struct altvm_space *from,
 	for (; !ret && start < end; start += PAGE_SIZE) {
 		struct page *page = altvm_leaf_page(leaf, start);
 
-		if (is_real(page) && folio_maybe_dma_pinned(page_folio(page)))
+		if (altvm_page_is_real(page) &&
+		    folio_maybe_dma_pinned(page_folio(page)))
 			ret = copy_pinned(to, copy, from, leaf, start);
 	}
 	mutex_unlock(&copy->lock);
@@ -519,7 +515,7 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 	lockdep_assert_held(&leaf->lock);
 	if (!*slot)
 		leaf->nr++;
-	else if (is_real(*slot))
+	else if (altvm_page_is_real(*slot))
 		table_drop(*slot);
 	leaf->ahead |= page == ALTVM_ZERO_AHEAD;
 	*slot = page;
@@ -573,7 +569,7 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			continue;
 		leaf->pages[i] = NULL;
 		leaf->nr--;
-		if (is_real(page))
+		if (altvm_page_is_real(page))
 			table_drop(page);
 	}
 	return before - leaf->nr;

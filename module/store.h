@@ -116,6 +116,12 @@ static inline bool altvm_page_is_zero(const struct page *page)
 	return ((unsigned long)page & ~1UL) == (unsigned long)ZERO_PAGE(0);
 }
 
+/* Is an entry a page, of which the store has a reference? */
+static inline bool altvm_page_is_real(const struct page *page)
+{
+	return page && !altvm_page_is_zero(page);
+}
+
 int altvm_store_module_init(void);
 void altvm_store_module_exit(void);
 
