@@ -28,15 +28,16 @@
 #define LOW_START 0x40000000UL
 #define LOW_END 0x80000000UL
 
-/* Pages mapped in a range, and how many of them count as data. */
-struct count {
-	unsigned long total, data;
-};
-
-static struct count count_range(struct altvm_space *space, unsigned long start,
-				unsigned long end)
+/**
+ * altvm_map_count() - how much of a range is mapped?
+ * @space: locked
+ * @start: in bytes
+ * @end: exclusive
+ */
+struct altvm_count altvm_map_count(struct altvm_space *space,
+				   unsigned long start, unsigned long end)
 {
-	struct count count = {};
+	struct altvm_count count = {};
 	struct altvm_area area;
 
 	altvm_for_each_area(space, &area, start, end) {
@@ -73,18 +74,14 @@ static unsigned long strip_leaves(struct altvm_space *space,
 }
 
 /**
- * struct taken - what is left to do when a range has been taken away
- * @files: its file areas
- * @trim: there may be leaves that can be trimmed
+ * altvm_map_take() - take the pages of a range away, steps 2 and 3
+ * @space: entered
+ * @start: of the range, which is busy
+ * @end: exclusive
+ * @taken: its files; they are unlinked
  */
-struct taken {
-	struct list_head files;
-	bool trim;
-};
-
-/* Steps 2 and 3.  The range is busy. */
-static void take_pages(struct altvm_space *space, unsigned long start,
-		       unsigned long end, struct taken *taken)
+void altvm_map_take(struct altvm_space *space, unsigned long start,
+		    unsigned long end, struct altvm_taken *taken)
 {
 	if (strip_leaves(space, start, end, &taken->trim) ||
 	    !list_empty(&taken->files))
@@ -92,9 +89,14 @@ static void take_pages(struct altvm_space *space, unsigned long start,
 	altvm_file_unlink_list(&taken->files);
 }
 
-/* Free what leaves in the hole around [start, end) do not need any more. */
-static void trim_leaves(struct altvm_space *space, unsigned long start,
-			unsigned long end)
+/**
+ * altvm_map_trim() - free what leaves in a hole do not need any more
+ * @space: entered
+ * @start: of the range, around which the hole is
+ * @end: exclusive
+ */
+void altvm_map_trim(struct altvm_space *space, unsigned long start,
+		    unsigned long end)
 {
 	unsigned long lo, hi, floor = space->start, ceiling = space->end;
 	struct altvm_leaf *leaf;
@@ -164,18 +166,26 @@ static int cut_files(struct altvm_space *space, unsigned long start,
 	return altvm_file_split(space, start) ?: altvm_file_split(space, end);
 }
 
-/* The space is locked, also on return, but not all the time. */
-static int unmap_locked(struct altvm_space *space, unsigned long start,
-			unsigned long end, struct taken *taken)
+/**
+ * altvm_map_unmap_locked() - unmap a range
+ * @space: locked, also on return, but not all the time
+ * @start: in bytes
+ * @end: exclusive
+ * @taken: out: what is to be done with the space left
+ *
+ * Return: 0, -ENOMEM, -EINTR.
+ */
+int altvm_map_unmap_locked(struct altvm_space *space, unsigned long start,
+			   unsigned long end, struct altvm_taken *taken)
 {
-	struct count count;
+	struct altvm_count count;
 	int ret;
 
 	ret = altvm_tree_wait_locked(space, start, end) ?:
 		      cut_files(space, start, end);
 	if (ret)
 		return ret;
-	count = count_range(space, start, end);
+	count = altvm_map_count(space, start, end);
 	if (!count.total)
 		return 0;
 
@@ -192,7 +202,7 @@ static int unmap_locked(struct altvm_space *space, unsigned long start,
 	}
 
 	mutex_unlock(&space->lock);
-	take_pages(space, start, end, taken);
+	altvm_map_take(space, start, end, taken);
 	mutex_lock(&space->lock);
 	altvm_tree_erase(space, start, end, GFP_KERNEL | __GFP_NOFAIL);
 	altvm_tree_release(space);
@@ -211,7 +221,7 @@ static int unmap_locked(struct altvm_space *space, unsigned long start,
 int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 {
 	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
-	struct taken taken = { .files = LIST_HEAD_INIT(taken.files) };
+	struct altvm_taken taken = { .files = LIST_HEAD_INIT(taken.files) };
 	struct altvm_space *space;
 	int ret = -EINVAL;
 
@@ -223,11 +233,11 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
 
 	if (altvm_range_ok(space, start, len)) {
 		mutex_lock(&space->lock);
-		ret = unmap_locked(space, start, start + len, &taken);
+		ret = altvm_map_unmap_locked(space, start, start + len, &taken);
 		altvm_tree_validate(space);
 		mutex_unlock(&space->lock);
 		if (taken.trim)
-			trim_leaves(space, start, start + len);
+			altvm_map_trim(space, start, start + len);
 	}
 	altvm_space_leave(space);
 	altvm_file_drop_list(&taken.files);
@@ -361,33 +371,45 @@ static void map_make(const struct altvm_mmap *cmd, struct file *file,
 		req->error = -EINVAL;
 }
 
-static bool is_hole(struct altvm_space *space, unsigned long start,
-		    unsigned long end)
+/**
+ * altvm_map_is_hole() - is nothing mapped in a range, and nothing busy?
+ * @space: locked
+ * @start: in bytes
+ * @end: exclusive
+ */
+bool altvm_map_is_hole(struct altvm_space *space, unsigned long start,
+		       unsigned long end)
 {
 	struct altvm_area area;
 
 	return !altvm_tree_next(space, start, end, &area);
 }
 
-/* Find a place for a mapping without MAP_FIXED.  The space is locked. */
-static int map_find(struct altvm_space *space, struct map_request *req)
+/**
+ * altvm_map_find() - find a place for a mapping
+ * @space: locked, but not all the time
+ * @addr: in: a hint, page-aligned; out: the place
+ * @len: in bytes
+ * @below: in the low 2 GiB, as with MAP_32BIT
+ *
+ * Return: 0, -ENOMEM, -EINTR.
+ */
+int altvm_map_find(struct altvm_space *space, unsigned long *addr,
+		   unsigned long len, bool below)
 {
 	unsigned long low = space->start, high = space->limit;
-	bool below = req->flags & MAP_32BIT;
 	int ret;
 
 	if (below) {
 		low = max(low, LOW_START);
 		high = min(high, LOW_END);
 	}
-	if (req->addr >= low && req->addr < high &&
-	    req->len <= high - req->addr &&
-	    is_hole(space, req->addr, req->addr + req->len))
+	if (*addr >= low && *addr < high && len <= high - *addr &&
+	    altvm_map_is_hole(space, *addr, *addr + len))
 		return 0;
 
 	for (;;) {
-		ret = altvm_tree_gap(space, req->len, low, high, below,
-				     &req->addr);
+		ret = altvm_tree_gap(space, len, low, high, below, addr);
 		if (!ret || !altvm_tree_is_busy(space, low, high))
 			return ret;
 		/* What is being unmapped counts as free. */
@@ -412,7 +434,7 @@ static int map_fixed(struct altvm_space *space, struct map_request *req)
 	if (ret)
 		return ret;
 	if (req->flags & MAP_FIXED_NOREPLACE &&
-	    !is_hole(space, req->addr, req->addr + req->len))
+	    !altvm_map_is_hole(space, req->addr, req->addr + req->len))
 		return -EEXIST;
 	return 0;
 }
@@ -440,7 +462,7 @@ static int map_store(struct altvm_space *space, struct map_request *req,
 
 /* Replace what is there.  The space is locked, but not all the time. */
 static int map_over(struct altvm_space *space, struct map_request *req,
-		    struct taken *taken)
+		    struct altvm_taken *taken)
 {
 	unsigned long end = req->addr + req->len;
 	int ret;
@@ -452,7 +474,7 @@ static int map_over(struct altvm_space *space, struct map_request *req,
 		return ret;
 	}
 	mutex_unlock(&space->lock);
-	take_pages(space, req->addr, end, taken);
+	altvm_map_take(space, req->addr, end, taken);
 	mutex_lock(&space->lock);
 	map_store(space, req, GFP_KERNEL | __GFP_NOFAIL);
 	altvm_tree_release(space);
@@ -460,20 +482,21 @@ static int map_over(struct altvm_space *space, struct map_request *req,
 }
 
 static int map_locked(struct altvm_space *space, struct map_request *req,
-		      struct taken *taken)
+		      struct altvm_taken *taken)
 {
 	unsigned long pages = req->len >> PAGE_SHIFT;
 	bool data = altvm_attr_is_data(req->attr);
-	struct count old = {};
+	struct altvm_count old = {};
 	int ret;
 
 	if (req->flags & MAP_FIXED)
 		ret = map_fixed(space, req);
 	else
-		ret = map_find(space, req);
+		ret = altvm_map_find(space, &req->addr, req->len,
+				     req->flags & MAP_32BIT);
 	ret = ret ?: map_check_type(space, req);
 	if (!ret && req->flags & MAP_FIXED) {
-		old = count_range(space, req->addr, req->addr + req->len);
+		old = altvm_map_count(space, req->addr, req->addr + req->len);
 		ret = cut_files(space, req->addr, req->addr + req->len);
 	}
 	if (ret)
@@ -518,7 +541,7 @@ static void map_populate(struct altvm_ctx *ctx, unsigned long start,
 
 static int map_request(struct altvm_ctx *ctx, struct map_request *req)
 {
-	struct taken taken = { .files = LIST_HEAD_INIT(taken.files) };
+	struct altvm_taken taken = { .files = LIST_HEAD_INIT(taken.files) };
 	struct altvm_space *space = altvm_space_enter(ctx);
 	int ret;
 

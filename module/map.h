@@ -15,6 +15,38 @@
 #define ALTVM_MAP_FLAGS_IGNORED \
 	(MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED)
 
+/**
+ * struct altvm_count - of a range, in pages
+ * @total: what is mapped
+ * @data: what of it RLIMIT_DATA counts
+ */
+struct altvm_count {
+	unsigned long total, data;
+};
+
+/**
+ * struct altvm_taken - what is left to do when a range has been taken away
+ * @files: its file areas, for altvm_file_drop_list() with the space left
+ * @trim: there may be leaves that can be trimmed
+ */
+struct altvm_taken {
+	struct list_head files;
+	bool trim;
+};
+
+struct altvm_count altvm_map_count(struct altvm_space *space,
+				   unsigned long start, unsigned long end);
+bool altvm_map_is_hole(struct altvm_space *space, unsigned long start,
+		       unsigned long end);
+int altvm_map_find(struct altvm_space *space, unsigned long *addr,
+		   unsigned long len, bool below);
+void altvm_map_take(struct altvm_space *space, unsigned long start,
+		    unsigned long end, struct altvm_taken *taken);
+void altvm_map_trim(struct altvm_space *space, unsigned long start,
+		    unsigned long end);
+int altvm_map_unmap_locked(struct altvm_space *space, unsigned long start,
+			   unsigned long end, struct altvm_taken *taken);
+
 int altvm_map_mmap(struct altvm_ctx *ctx, struct altvm_mmap *cmd);
 int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd);
 

@@ -104,6 +104,7 @@ struct walk {
 	struct vm_area_struct *vma, *readonly;
 	unsigned long attr;
 	struct page *page;
+	pte_t *ptes;
 	bool old, young, done;
 };
 
@@ -555,6 +556,114 @@ void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 	unsigned int i = READ_ONCE(space->special) ? ALTVM_NR_PROTS : 0;
 
 	zap_vma_ptes(&space->vma[i], start, end - start);
+}
+
+/* Where the page table for an address is entered; NULL if there is nothing above. */
+static pmd_t *pmd_of(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
+}
+
+static bool has_table(pmd_t *pmd)
+{
+	return pmd && pmd_present(*pmd) && !pmd_leaf(*pmd);
+}
+
+/**
+ * altvm_pte_swap_tables() - exchange the page tables of two leaves
+ * @space: entered
+ * @a: 2 MiB-aligned
+ * @b: the same of the other
+ *
+ * What move_normal_pmd() in mm/ does for mremap, but nothing has to be empty, made
+ * or freed: so those who walk page tables without a lock cannot tell it from changes
+ * of the PTEs.  Only where no rmap comes: there are no pages of files.
+ *
+ * Does not flush: altvm_pte_flush() must follow before the call returns to its user.
+ *
+ * Context: both leaves locked, both ranges busy and populated, unless they have
+ * never been mapped.
+ */
+void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
+			   unsigned long b)
+{
+	pmd_t *pa = pmd_of(space->mm, a), *pb = pmd_of(space->mm, b), pmd;
+	spinlock_t *first, *second;
+
+	if (!has_table(pa) || WARN_ON_ONCE(!has_table(pb)))
+		return;
+	first = pmd_lockptr(space->mm, pa);
+	second = pmd_lockptr(space->mm, pb);
+	if (first > second)
+		swap(first, second);
+	spin_lock(first);
+	if (first != second)
+		spin_lock_nested(second, SINGLE_DEPTH_NESTING);
+	pmd = *pa;
+	set_pmd(pa, *pb);
+	set_pmd(pb, pmd);
+	if (first != second)
+		spin_unlock(second);
+	spin_unlock(first);
+}
+
+static int walk_take(pte_t *pte, unsigned long addr, void *data)
+{
+	struct walk *w = data;
+	pte_t *buf = w->ptes;
+
+	for (; addr < w->end; addr += PAGE_SIZE, pte++, buf++) {
+		*buf = ptep_get(pte);
+		/* Clear first: the CPU may be setting the dirty bit. */
+		if (!pte_none(*buf))
+			*buf = ptep_get_and_clear(w->space->mm, addr, pte);
+	}
+	return 0;
+}
+
+static int walk_give(pte_t *pte, unsigned long addr, void *data)
+{
+	struct walk *w = data;
+	pte_t *buf = w->ptes;
+
+	for (; addr < w->end; addr += PAGE_SIZE, pte++, buf++)
+		if (!pte_none(*buf))
+			set_pte_at(w->space->mm, addr, pte, *buf);
+	return 0;
+}
+
+/**
+ * altvm_pte_move() - move the PTEs of a range
+ * @space: entered
+ * @new: where to, populated; nothing is mapped there
+ * @old: where from, in one leaf
+ * @len: in bytes; both ranges lie in one leaf each
+ * @ptes: room for as many PTEs
+ *
+ * They have the same references and counts as before, so nothing else changes.  Only
+ * where no rmap comes, and does not flush, as altvm_pte_swap_tables().
+ *
+ * Context: as altvm_pte_swap_tables().
+ */
+void altvm_pte_move(struct altvm_space *space, unsigned long new,
+		    unsigned long old, unsigned long len, pte_t *ptes)
+{
+	struct walk w = { .space = space, .end = old + len, .ptes = ptes };
+
+	memset(ptes, 0, (len >> PAGE_SHIFT) * sizeof(*ptes));
+	apply_to_existing_page_range(space->mm, old, PAGE_SIZE, walk_take, &w);
+	w.end = new + len;
+	apply_to_existing_page_range(space->mm, new, PAGE_SIZE, walk_give, &w);
 }
 
 static unsigned long corner(const struct altvm_space *space)

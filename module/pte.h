@@ -26,6 +26,10 @@ void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
 			 unsigned long end);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
+void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
+			   unsigned long b);
+void altvm_pte_move(struct altvm_space *space, unsigned long new,
+		    unsigned long old, unsigned long len, pte_t *ptes);
 int altvm_pte_populate(struct altvm_space *space, unsigned long addr);
 void altvm_pte_mkdirty(struct altvm_space *space, unsigned long addr,
 		       struct page *page);

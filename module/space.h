@@ -82,7 +82,6 @@ struct altvm_mm {
  * @changes: of @tree, so that one can tell that there were none
  * @leaves: the pages, see store.c
  * @shmem: whose mapping the pages have, see store.c; constant
- * @id: tells the spaces apart that share @shmem; constant
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
  * @corner_ready: the corner has its page tables
@@ -112,7 +111,6 @@ struct altvm_space {
 
 	struct xarray leaves;
 	struct file *shmem;
-	u32 id;
 	struct mutex flush_lock;
 	unsigned long flush_gen;
 	bool corner_ready;

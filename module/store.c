@@ -18,8 +18,8 @@
  * its own PTEs must be gone before.
  *
  * As long as a page is stored, its ->mapping is that of a shmem file that a
- * space and those forked from it keep, and its ->index says whose it is and where
- * in the window.  It is not in that file's page cache, nor on any LRU list, so
+ * space and those forked from it keep, and its ->index says in which leaf it is and
+ * where.  It is not in that file's page cache, nor on any LRU list, so
  * nobody comes to it from there.  But for those who come from the PTE it says
  * what they need to know:
  *  - a futex that is not process-private is found by mapping and index;
@@ -38,9 +38,6 @@
 #include "store.h"
 
 static struct kmem_cache *leaf_cache;
-
-/* Where in page->index the space's ID begins, above its page's number. */
-#define ID_SHIFT (ilog2(ALTVM_WINDOW_MAX) - PAGE_SHIFT)
 
 static unsigned long leaf_index(const struct altvm_space *space,
 				unsigned long addr)
@@ -153,11 +150,9 @@ static void leaf_empty(struct altvm_leaf *leaf)
  */
 int altvm_store_init(struct altvm_space *space, struct file *shmem)
 {
-	static atomic_t ids;
 	loff_t size = space->end - space->start;
 
 	xa_init_flags(&space->leaves, XA_FLAGS_ACCOUNT);
-	space->id = atomic_inc_return(&ids);
 	space->shmem =
 		shmem ? get_file(shmem) :
 			shmem_kernel_file_setup("altvm", size, VM_NORESERVE);
@@ -194,8 +189,7 @@ void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr, struct page *page)
 {
 	atomic_long_set(page_state(page), leaf->gen << TABLES_BITS | 1);
-	page->index = ((unsigned long)space->id << ID_SHIFT) |
-		      (addr - space->start) >> PAGE_SHIFT;
+	page->index = leaf->id * PTRS_PER_PTE + pte_index(addr);
 	/* Whoever sees the mapping sees the index. */
 	smp_store_release(&page->mapping, space->shmem->f_mapping);
 }
@@ -265,11 +259,14 @@ static int leaf_clone(struct altvm_leaf *to, struct altvm_leaf *from)
 
 static struct altvm_leaf *leaf_alloc(void)
 {
+	static atomic64_t ids;
 	struct altvm_leaf *leaf;
 
 	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL_ACCOUNT);
-	if (leaf)
-		mutex_init(&leaf->lock);
+	if (!leaf)
+		return NULL;
+	mutex_init(&leaf->lock);
+	leaf->id = atomic64_inc_return(&ids);
 	return leaf;
 }
 
@@ -453,6 +450,19 @@ struct altvm_leaf *altvm_store_next(struct altvm_space *space,
 	return leaf;
 }
 
+static int leaf_prepare(struct altvm_leaf *leaf, gfp_t gfp)
+{
+	BUILD_BUG_ON(PTRS_PER_PTE * sizeof(*leaf->pages) != PAGE_SIZE);
+
+	lockdep_assert_held(&leaf->lock);
+	if (leaf->share)
+		return leaf_unshare(leaf, gfp);
+	if (leaf->pages)
+		return 0;
+	leaf->pages = (struct page **)get_zeroed_page(gfp);
+	return leaf->pages ? 0 : -ENOMEM;
+}
+
 /**
  * altvm_leaf_prepare() - make sure that altvm_leaf_set() has where to store
  * @leaf: locked
@@ -461,15 +471,7 @@ struct altvm_leaf *altvm_store_next(struct altvm_space *space,
  */
 int altvm_leaf_prepare(struct altvm_leaf *leaf)
 {
-	BUILD_BUG_ON(PTRS_PER_PTE * sizeof(*leaf->pages) != PAGE_SIZE);
-
-	lockdep_assert_held(&leaf->lock);
-	if (leaf->share)
-		return leaf_unshare(leaf, GFP_KERNEL_ACCOUNT);
-	if (leaf->pages)
-		return 0;
-	leaf->pages = (struct page **)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	return leaf->pages ? 0 : -ENOMEM;
+	return leaf_prepare(leaf, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -573,6 +575,81 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			table_drop(page);
 	}
 	return before - leaf->nr;
+}
+
+/* Whole leaves: what is stored in one comes to be stored in the other. */
+static void leaf_swap(struct altvm_leaf *a, struct altvm_leaf *b)
+{
+	swap(a->nr, b->nr);
+	swap(a->ahead, b->ahead);
+	swap(a->cow, b->cow);
+	swap(a->writable, b->writable);
+	swap(a->id, b->id);
+	swap(a->gen, b->gen);
+	swap(a->share, b->share);
+	swap(a->pages, b->pages);
+}
+
+/* From now on not all that is stored is owned; but what is stored now, is. */
+static void leaf_make_cow(struct altvm_space *space, struct altvm_leaf *leaf,
+			  unsigned long addr)
+{
+	if (leaf->cow)
+		return;
+	leaf_disown(leaf);
+	addr = ALIGN_DOWN(addr, PMD_SIZE);
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++, addr += PAGE_SIZE)
+		if (altvm_page_is_real(leaf->pages[i]))
+			altvm_store_adopt(space, leaf, addr, leaf->pages[i]);
+}
+
+/**
+ * altvm_leaf_move() - move what is stored for a range
+ * @space: entered
+ * @to: leaf, locked; nothing is stored there
+ * @new: where to, in its 2 MiB
+ * @from: another leaf, locked, or the same
+ * @old: where from, in its 2 MiB
+ * @len: in bytes
+ *
+ * Whole leaves are moved at once, whatever is stored in them.  Entries that are moved
+ * singly keep their owner; where they are now, they have another identity.
+ */
+void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
+		     unsigned long new, struct altvm_leaf *from,
+		     unsigned long old, unsigned long len)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_NOFAIL;
+
+	lockdep_assert_held(&to->lock);
+	lockdep_assert_held(&from->lock);
+	if (!from->nr)
+		return;
+	if (len == PMD_SIZE) {
+		leaf_swap(to, from);
+		return;
+	}
+
+	leaf_unshare(from, gfp);
+	leaf_prepare(to, gfp);
+	to->ahead |= from->ahead;
+	to->writable |= from->writable;
+	for (; len; len -= PAGE_SIZE, old += PAGE_SIZE, new += PAGE_SIZE) {
+		struct page *page = altvm_leaf_page(from, old);
+		bool real = altvm_page_is_real(page), own;
+
+		if (!page)
+			continue;
+		own = real && altvm_store_own(space, from, old, 0);
+		if (real && !own)
+			leaf_make_cow(space, to, new);
+		from->pages[pte_index(old)] = NULL;
+		from->nr--;
+		to->pages[pte_index(new)] = page;
+		to->nr++;
+		if (own)
+			altvm_store_adopt(space, to, new, page);
+	}
 }
 
 /** altvm_store_module_init() - when the module is loaded */

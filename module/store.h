@@ -24,6 +24,7 @@ struct altvm_share {
  * @nr: entries that are not NULL
  * @ahead: some entry may be ALTVM_ZERO_AHEAD
  * @cow: it was cloned, so that pages may be others' too
+ * @id: of what is stored: moves along with all of it; page->index has it
  * @gen: tells the times between clones apart
  * @writable: some PTE may be writable
  * @table: there is a page table, which stays
@@ -39,7 +40,7 @@ struct altvm_leaf {
 	struct mutex lock;
 	unsigned int nr;
 	bool ahead, cow, writable, table;
-	u64 gen;
+	u64 id, gen;
 	struct altvm_share *share;
 	struct page **pages;
 };
@@ -84,6 +85,9 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young);
 unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			      unsigned long end);
+void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
+		     unsigned long new, struct altvm_leaf *from,
+		     unsigned long old, unsigned long len);
 
 /**
  * altvm_leaf_page() - what is stored for an address
