@@ -75,6 +75,15 @@ ASSERT_OFFSET(altvm_madvise, addr, 8);
 ASSERT_OFFSET(altvm_madvise, length, 16);
 ASSERT_SIZE(altvm_madvise, 24);
 
+ASSERT_OFFSET(altvm_mremap, size, 0);
+ASSERT_OFFSET(altvm_mremap, flags, 4);
+ASSERT_OFFSET(altvm_mremap, old_addr, 8);
+ASSERT_OFFSET(altvm_mremap, old_length, 16);
+ASSERT_OFFSET(altvm_mremap, new_length, 24);
+ASSERT_OFFSET(altvm_mremap, new_addr, 32);
+ASSERT_OFFSET(altvm_mremap, out_addr, 40);
+ASSERT_SIZE(altvm_mremap, 48);
+
 static_assert(ALTVM_QUERY == 0xd500, "the ABI: ALTVM_QUERY changed");
 static_assert(ALTVM_MMAP == 0xd501, "the ABI: ALTVM_MMAP changed");
 static_assert(ALTVM_MUNMAP == 0xd502, "the ABI: ALTVM_MUNMAP changed");
@@ -82,6 +91,7 @@ static_assert(ALTVM_MPROTECT == 0xd503, "the ABI: ALTVM_MPROTECT changed");
 static_assert(ALTVM_MINCORE == 0xd504, "the ABI: ALTVM_MINCORE changed");
 static_assert(ALTVM_MSYNC == 0xd505, "the ABI: ALTVM_MSYNC changed");
 static_assert(ALTVM_MADVISE == 0xd506, "the ABI: ALTVM_MADVISE changed");
+static_assert(ALTVM_MREMAP == 0xd507, "the ABI: ALTVM_MREMAP changed");
 
 static_assert(sizeof(size_t) == 8, "altvm is for 64-bit programs");
 static_assert(sizeof(off_t) == 8, "altvm is for 64-bit programs");

@@ -236,6 +236,32 @@ ALTVM_API int altvm_madvise(struct altvm *vm, void *addr, size_t length,
 			    int advice);
 
 /**
+ * altvm_mremap - mremap(2) inside the window
+ * @vm: the handle
+ * @old_addr: start, a multiple of the page size
+ * @old_length: in bytes, rounded up to whole pages; 0 maps what is shared a
+ *	second time
+ * @new_length: in bytes, rounded up to whole pages
+ * @flags: MREMAP_* of mremap(2)
+ * @new_addr: with MREMAP_FIXED where it goes, with MREMAP_DONTUNMAP alone a
+ *	hint; else not looked at
+ *
+ * The pages are moved, not copied.
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: where the memory is now, or MAP_FAILED and the errno of mremap(2):
+ *   EFAULT  not all of the old range is one mapping inside the window
+ *   EINVAL  a flag or an address that is none, ranges that overlap, or
+ *           @old_length is 0 and the mapping is private
+ *   ENOMEM  it cannot grow where it is and may not be moved, the window has no
+ *           room, or the new address is not inside it
+ */
+ALTVM_API void *altvm_mremap(struct altvm *vm, void *old_addr,
+			     size_t old_length, size_t new_length, int flags,
+			     void *new_addr);
+
+/**
  * ALTVM_DUMP_SHARED - also what is stored in files
  *
  * For altvm_dump(): the contents of shared mappings of files too.

@@ -96,3 +96,20 @@ int altvm_madvise(struct altvm *vm, void *addr, size_t length, int advice)
 
 	return call(vm, ALTVM_MADVISE, &arg);
 }
+
+void *altvm_mremap(struct altvm *vm, void *old_addr, size_t old_length,
+		   size_t new_length, int flags, void *new_addr)
+{
+	struct altvm_mremap arg = {
+		.size = sizeof(arg),
+		.flags = (__u32)flags,
+		.old_addr = (uintptr_t)old_addr,
+		.old_length = old_length,
+		.new_length = new_length,
+		.new_addr = (uintptr_t)new_addr,
+	};
+
+	if (call(vm, ALTVM_MREMAP, &arg) < 0)
+		return MAP_FAILED;
+	return (void *)(uintptr_t)arg.out_addr;
+}

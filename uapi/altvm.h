@@ -40,7 +40,7 @@
 #include <linux/types.h>
 
 /* Grows by one with each release that adds a command, a member or a flag. */
-#define ALTVM_ABI_VERSION 2
+#define ALTVM_ABI_VERSION 3
 
 #define ALTVM_IOC 0xD5
 
@@ -52,6 +52,7 @@ enum {
 	ALTVM_CMD_MINCORE = 4,
 	ALTVM_CMD_MSYNC = 5,
 	ALTVM_CMD_MADVISE = 6,
+	ALTVM_CMD_MREMAP = 7,
 };
 
 /**
@@ -213,5 +214,32 @@ struct altvm_madvise {
 };
 
 #define ALTVM_MADVISE _IO(ALTVM_IOC, ALTVM_CMD_MADVISE)
+
+/**
+ * struct altvm_mremap - ioctl(ALTVM_MREMAP): mremap(2) inside the window
+ * @size: sizeof(struct altvm_mremap)
+ * @flags: MREMAP_* of mremap(2)
+ * @old_addr: start, a multiple of the page size
+ * @old_length: in bytes, rounded up to whole pages; 0 for a second mapping of
+ *	what is shared
+ * @new_length: in bytes, rounded up to whole pages
+ * @new_addr: with MREMAP_FIXED where it goes, with MREMAP_DONTUNMAP alone a
+ *	hint; else not looked at
+ * @out_addr: out: where it is now
+ *
+ * errno: those of mremap(2).  EFAULT also for an old address outside the
+ * window, ENOMEM for a new one.
+ */
+struct altvm_mremap {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 old_addr;
+	__aligned_u64 old_length;
+	__aligned_u64 new_length;
+	__aligned_u64 new_addr;
+	__aligned_u64 out_addr;
+};
+
+#define ALTVM_MREMAP _IO(ALTVM_IOC, ALTVM_CMD_MREMAP)
 
 #endif /* _UAPI_ALTVM_H */

@@ -40,6 +40,7 @@ static struct {
 		struct altvm_mincore mincore;
 		struct altvm_msync msync;
 		struct altvm_madvise madvise;
+		struct altvm_mremap mremap;
 	} arg;
 } sys;
 
@@ -115,6 +116,8 @@ static size_t size_of_arg(unsigned long cmd)
 		return sizeof(struct altvm_msync);
 	case ALTVM_MADVISE:
 		return sizeof(struct altvm_madvise);
+	case ALTVM_MREMAP:
+		return sizeof(struct altvm_mremap);
 	}
 	return 0;
 }
@@ -125,6 +128,8 @@ static void answer(unsigned long cmd, void *arg)
 		((struct altvm_query *)arg)->window_max = sys.window_max;
 	if (cmd == ALTVM_MMAP)
 		((struct altvm_mmap *)arg)->out_addr = 0x700000123000;
+	if (cmd == ALTVM_MREMAP)
+		((struct altvm_mremap *)arg)->out_addr = 0x700000456000;
 }
 
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
@@ -405,6 +410,31 @@ static void test_madvise(struct altvm *vm)
 	ok(sys.arg.madvise.advice == -1, "a negative advice is handed on");
 }
 
+static void test_mremap(struct altvm *vm)
+{
+	const struct altvm_mremap want = {
+		.size = sizeof(want),
+		.flags = 3,
+		.old_addr = 0x1000,
+		.old_length = 5,
+		.new_length = 0x123456789abc,
+		.new_addr = 0x700000001000,
+	};
+	void *p;
+
+	reset();
+	errno = 77;
+	p = altvm_mremap(vm, (void *)0x1000, 5, 0x123456789abc, 3,
+			 (void *)0x700000001000);
+	ok(p == (void *)0x700000456000 && errno == 77, "altvm_mremap");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MREMAP, "is one ioctl");
+	ok(!memcmp(&sys.arg.mremap, &want, sizeof(want)), "its arguments");
+	reset();
+	sys.ioctl_errno = EFAULT;
+	p = altvm_mremap(vm, NULL, 0, 0, 0, NULL);
+	ok(failed_with(EFAULT, p, MAP_FAILED), "MAP_FAILED and errno");
+}
+
 static void test_query(struct altvm *vm)
 {
 	struct altvm_query query = { .size = 64 };
@@ -437,6 +467,7 @@ int main(void)
 	test_mincore(vm);
 	test_msync(vm);
 	test_madvise(vm);
+	test_mremap(vm);
 	test_query(vm);
 	altvm_close(vm);
 	return tap_end();

@@ -24,6 +24,7 @@ static int use_all(struct altvm *vm)
 	    altvm_mincore(vm, p, 4096, vec) < 0 ||
 	    altvm_msync(vm, p, 4096, MS_SYNC) < 0 ||
 	    altvm_madvise(vm, p, 4096, MADV_DONTFORK) < 0 ||
+	    altvm_mremap(vm, p, 4096, 8192, 0, NULL) == MAP_FAILED ||
 	    altvm_dump(vm, 1, ALTVM_DUMP_SHARED) < 0 ||
 	    altvm_munmap(vm, p, 4096) < 0)
 		return 1;

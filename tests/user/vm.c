@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "altvm.h"
@@ -78,6 +79,15 @@ static int native_madvise(struct vm *vm, void *addr, size_t len, int advice)
 	return madvise(addr, len, advice);
 }
 
+/* The C library's does not always hand the new address on. */
+static void *native_mremap(struct vm *vm, void *old, size_t old_len,
+			   size_t new_len, int flags, void *new_addr)
+{
+	(void)vm;
+	return (void *)syscall(SYS_mremap, old, old_len, new_len,
+			       (unsigned long)(unsigned int)flags, new_addr);
+}
+
 const struct vm_ops vm_native = {
 	.name = "native",
 	.open = native_open,
@@ -88,6 +98,7 @@ const struct vm_ops vm_native = {
 	.mincore = native_mincore,
 	.msync = native_msync,
 	.madvise = native_madvise,
+	.mremap = native_mremap,
 };
 
 static int lib_open(struct vm *vm, void *addr, size_t len, int prot)
@@ -141,6 +152,12 @@ static int lib_madvise(struct vm *vm, void *addr, size_t len, int advice)
 	return altvm_madvise(vm->lib, addr, len, advice);
 }
 
+static void *lib_mremap(struct vm *vm, void *old, size_t old_len,
+			size_t new_len, int flags, void *new_addr)
+{
+	return altvm_mremap(vm->lib, old, old_len, new_len, flags, new_addr);
+}
+
 const struct vm_ops vm_lib = {
 	.name = "libaltvm",
 	.open = lib_open,
@@ -151,6 +168,7 @@ const struct vm_ops vm_lib = {
 	.mincore = lib_mincore,
 	.msync = lib_msync,
 	.madvise = lib_madvise,
+	.mremap = lib_mremap,
 };
 
 void *altvm_window_map(int fd, void *addr, size_t len, int prot)
@@ -264,6 +282,23 @@ static int ioctl_madvise(struct vm *vm, void *addr, size_t len, int advice)
 	return ioctl(vm->fd, ALTVM_MADVISE, &m);
 }
 
+static void *ioctl_mremap(struct vm *vm, void *old, size_t old_len,
+			  size_t new_len, int flags, void *new_addr)
+{
+	struct altvm_mremap m = {
+		.size = sizeof(m),
+		.flags = flags,
+		.old_addr = (uintptr_t)old,
+		.old_length = old_len,
+		.new_length = new_len,
+		.new_addr = (uintptr_t)new_addr,
+	};
+
+	if (ioctl(vm->fd, ALTVM_MREMAP, &m))
+		return MAP_FAILED;
+	return (void *)(uintptr_t)m.out_addr;
+}
+
 const struct vm_ops vm_ioctl = {
 	.name = "altvm",
 	.open = ioctl_open,
@@ -274,6 +309,7 @@ const struct vm_ops vm_ioctl = {
 	.mincore = ioctl_mincore,
 	.msync = ioctl_msync,
 	.madvise = ioctl_madvise,
+	.mremap = ioctl_mremap,
 };
 
 int altvm_ioctl_mmap(int fd, void **addr, size_t len, int prot, int flags)

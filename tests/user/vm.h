@@ -68,6 +68,8 @@ struct vm_ops {
 		       unsigned char *vec);
 	int (*msync)(struct vm *vm, void *addr, size_t len, int flags);
 	int (*madvise)(struct vm *vm, void *addr, size_t len, int advice);
+	void *(*mremap)(struct vm *vm, void *old, size_t old_len,
+			size_t new_len, int flags, void *new_addr);
 };
 
 extern const struct vm_ops vm_native;
@@ -121,6 +123,12 @@ static inline int vm_msync(struct vm *vm, void *addr, size_t len, int flags)
 static inline int vm_madvise(struct vm *vm, void *addr, size_t len, int advice)
 {
 	return vm->ops->madvise(vm, addr, len, advice);
+}
+
+static inline void *vm_mremap(struct vm *vm, void *old, size_t old_len,
+			      size_t new_len, int flags, void *new_addr)
+{
+	return vm->ops->mremap(vm, old, old_len, new_len, flags, new_addr);
 }
 
 /* A mapping of a file; @flags without MAP_FIXED go anywhere in the zone. */
