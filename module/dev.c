@@ -14,6 +14,7 @@
 #include "dev.h"
 #include "map.h"
 #include "protect.h"
+#include "remap.h"
 #include "residency.h"
 #include "space.h"
 #include "sync.h"
@@ -27,6 +28,7 @@ union cmd_buffer {
 	struct altvm_mincore mincore;
 	struct altvm_msync msync;
 	struct altvm_madvise madvise;
+	struct altvm_mremap mremap;
 };
 
 static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf);
@@ -67,12 +69,17 @@ static int cmd_madvise(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	return altvm_advise_madvise(ctx, &buf->madvise);
 }
 
+static int cmd_mremap(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_remap_mremap(ctx, &buf->mremap);
+}
+
 /**
  * struct cmd - a command
  * @size: of its structure
  * @min_size: of its structure when it first came to be
  * @out: where its outputs start; they go to the end
- * @run: does it; in kernel memory
+ * @run: does it; in kernel memory.  NULL if there is no such command
  */
 struct cmd {
 	u32 size, min_size, out;
@@ -97,6 +104,7 @@ static const struct cmd cmds[] = {
 	CMD(MINCORE, mincore, vec, NO_OUT),
 	CMD(MSYNC, msync, length, NO_OUT),
 	CMD(MADVISE, madvise, length, NO_OUT),
+	CMD(MREMAP, mremap, out_addr, OUT(mremap, out_addr)),
 };
 
 static_assert(sizeof(struct altvm_query) == 72);
@@ -106,6 +114,17 @@ static_assert(sizeof(struct altvm_mprotect) == 24);
 static_assert(sizeof(struct altvm_mincore) == 32);
 static_assert(sizeof(struct altvm_msync) == 24);
 static_assert(sizeof(struct altvm_madvise) == 24);
+static_assert(sizeof(struct altvm_mremap) == 48);
+
+static u64 known_cmds(void)
+{
+	u64 known = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cmds); i++)
+		if (cmds[i].run)
+			known |= BIT_ULL(i);
+	return known;
+}
 
 static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 {
@@ -117,7 +136,7 @@ static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	*q = (struct altvm_query){
 		.size = q->size,
 		.abi_version = ALTVM_ABI_VERSION,
-		.commands = GENMASK_ULL(ARRAY_SIZE(cmds) - 1, 0),
+		.commands = known_cmds(),
 		.map_flags = ALTVM_MAP_FLAGS,
 		.map_flags_ignored = ALTVM_MAP_FLAGS_IGNORED,
 		.window_max = ALTVM_WINDOW_MAX,
@@ -160,6 +179,8 @@ static long altvm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	    _IOC_NR(nr) >= ARRAY_SIZE(cmds))
 		return -ENOTTY;
 	cmd = &cmds[array_index_nospec(_IOC_NR(nr), ARRAY_SIZE(cmds))];
+	if (!cmd->run)
+		return -ENOTTY;
 
 	if (get_user(size, (u32 __user *)user))
 		return -EFAULT;

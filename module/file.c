@@ -369,6 +369,21 @@ static struct altvm_file_area *file_area_copy(const struct altvm_file_area *fa,
 	return copy;
 }
 
+/**
+ * altvm_file_copy() - another area of the same file, which is nowhere yet
+ * @space: locked
+ * @fa: the area
+ * @addr: from where on, in bytes
+ *
+ * Return: NULL if there is no memory.
+ */
+struct altvm_file_area *altvm_file_copy(struct altvm_space *space,
+					const struct altvm_file_area *fa,
+					unsigned long addr)
+{
+	return file_area_copy(fa, space->mm, addr, fa->attr);
+}
+
 static void file_area_free_rcu(struct rcu_head *rcu)
 {
 	kmem_cache_free(file_area_cache,
@@ -700,6 +715,34 @@ int altvm_file_change(struct altvm_space *space, const struct altvm_area *area,
 	}
 	altvm_file_merge(space, area->start);
 	altvm_file_merge(space, area->end);
+	return 0;
+}
+
+/**
+ * altvm_file_extend() - let a file area become larger
+ * @space: locked
+ * @fa: the area
+ * @end: its new end, exclusive; until there is nothing
+ *
+ * Return: 0, or -ENOMEM and nothing has changed.
+ */
+int altvm_file_extend(struct altvm_space *space, struct altvm_file_area *fa,
+		      unsigned long end)
+{
+	struct address_space *mapping = fa->mapping;
+	int ret;
+
+	/* What is cut off later concerns all of it. */
+	apply_cut_locked(space, fa);
+	ret = altvm_tree_put(space, fa->vma.vm_start, end, fa, GFP_KERNEL);
+	if (ret)
+		return ret;
+	i_mmap_lock_write(mapping);
+	itree_remove(&fa->vma, &mapping->i_mmap);
+	fa->vma.vm_end = end;
+	itree_insert(&fa->vma, &mapping->i_mmap);
+	i_mmap_unlock_write(mapping);
+	altvm_file_merge(space, end);
 	return 0;
 }
 

@@ -58,6 +58,9 @@ int altvm_file_vet_anon(unsigned long len, unsigned long prot,
 
 struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 					  pgoff_t pgoff);
+struct altvm_file_area *altvm_file_copy(struct altvm_space *space,
+					const struct altvm_file_area *fa,
+					unsigned long addr);
 void altvm_file_put(struct altvm_file_area *fa);
 void altvm_file_place(struct altvm_file_area *fa, struct altvm_space *space,
 		      unsigned long start, unsigned long len);
@@ -73,6 +76,9 @@ int altvm_file_split(struct altvm_space *space, unsigned long addr);
 void altvm_file_merge(struct altvm_space *space, unsigned long addr);
 int altvm_file_change(struct altvm_space *space, const struct altvm_area *area,
 		      unsigned long attr);
+
+int altvm_file_extend(struct altvm_space *space, struct altvm_file_area *fa,
+		      unsigned long end);
 
 void altvm_file_note_cut(struct altvm_space *space, unsigned long start,
 			 unsigned long end);

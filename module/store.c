@@ -257,12 +257,12 @@ static int leaf_clone(struct altvm_leaf *to, struct altvm_leaf *from)
 	return 0;
 }
 
-static struct altvm_leaf *leaf_alloc(void)
+static struct altvm_leaf *leaf_alloc(gfp_t gfp)
 {
 	static atomic64_t ids;
 	struct altvm_leaf *leaf;
 
-	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL_ACCOUNT);
+	leaf = kmem_cache_zalloc(leaf_cache, gfp | __GFP_ACCOUNT);
 	if (!leaf)
 		return NULL;
 	mutex_init(&leaf->lock);
@@ -289,7 +289,7 @@ int altvm_store_clone(struct altvm_space *to, struct altvm_space *from)
 	xa_for_each(&from->leaves, index, leaf) {
 		if (!leaf->nr)
 			continue;
-		copy = leaf_alloc();
+		copy = leaf_alloc(GFP_KERNEL);
 		if (!copy)
 			return -ENOMEM;
 		ret = xa_insert(&to->leaves, index, copy, GFP_KERNEL);
@@ -395,6 +395,32 @@ struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 }
 
 /**
+ * altvm_store_make() - make the leaf for an address
+ * @space: entered, or in a fault on its window
+ * @addr: in the window
+ * @gfp: GFP_KERNEL; with __GFP_NOFAIL it cannot fail
+ *
+ * Return: the leaf, made by us or by somebody who was faster; NULL if there is no
+ * memory.
+ */
+struct altvm_leaf *altvm_store_make(struct altvm_space *space,
+				    unsigned long addr, gfp_t gfp)
+{
+	struct altvm_leaf *leaf = leaf_alloc(gfp), *old;
+
+	if (!leaf)
+		return NULL;
+	old = xa_cmpxchg(&space->leaves, leaf_index(space, addr), NULL, leaf,
+			 gfp);
+	if (!old)
+		return leaf;
+
+	mutex_destroy(&leaf->lock);
+	kmem_cache_free(leaf_cache, leaf);
+	return xa_is_err(old) ? NULL : old;
+}
+
+/**
  * altvm_store_get() - the leaf for an address, made if need be
  * @space: entered, or in a fault on its window
  * @addr: in the window
@@ -404,22 +430,9 @@ struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 struct altvm_leaf *altvm_store_get(struct altvm_space *space,
 				   unsigned long addr)
 {
-	struct altvm_leaf *leaf = altvm_store_find(space, addr), *old;
+	struct altvm_leaf *leaf = altvm_store_find(space, addr);
 
-	if (likely(leaf))
-		return leaf;
-
-	leaf = leaf_alloc();
-	if (!leaf)
-		return NULL;
-	old = xa_cmpxchg(&space->leaves, leaf_index(space, addr), NULL, leaf,
-			 GFP_KERNEL);
-	if (!old)
-		return leaf;
-
-	mutex_destroy(&leaf->lock);
-	kmem_cache_free(leaf_cache, leaf);
-	return xa_is_err(old) ? NULL : old;
+	return likely(leaf) ? leaf : altvm_store_make(space, addr, GFP_KERNEL);
 }
 
 /**

@@ -71,6 +71,8 @@ bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 		     unsigned long addr, unsigned int known);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 				    unsigned long addr);
+struct altvm_leaf *altvm_store_make(struct altvm_space *space,
+				    unsigned long addr, gfp_t gfp);
 struct altvm_leaf *altvm_store_get(struct altvm_space *space,
 				   unsigned long addr);
 struct altvm_leaf *altvm_store_next(struct altvm_space *space,
