@@ -579,6 +579,14 @@ static bool has_table(pmd_t *pmd)
 	return pmd && pmd_present(*pmd) && !pmd_leaf(*pmd);
 }
 
+static void swap_entries(pmd_t *a, pmd_t *b)
+{
+	pmd_t pmd = *a;
+
+	set_pmd(a, *b);
+	set_pmd(b, pmd);
+}
+
 /**
  * altvm_pte_swap_tables() - exchange the page tables of two leaves
  * @space: entered
@@ -597,7 +605,7 @@ static bool has_table(pmd_t *pmd)
 void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 			   unsigned long b)
 {
-	pmd_t *pa = pmd_of(space->mm, a), *pb = pmd_of(space->mm, b), pmd;
+	pmd_t *pa = pmd_of(space->mm, a), *pb = pmd_of(space->mm, b);
 	spinlock_t *first, *second;
 
 	if (!has_table(pa) || WARN_ON_ONCE(!has_table(pb)))
@@ -606,14 +614,16 @@ void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 	second = pmd_lockptr(space->mm, pb);
 	if (first > second)
 		swap(first, second);
+	if (first == second) {
+		spin_lock(first);
+		swap_entries(pa, pb);
+		spin_unlock(first);
+		return;
+	}
 	spin_lock(first);
-	if (first != second)
-		spin_lock_nested(second, SINGLE_DEPTH_NESTING);
-	pmd = *pa;
-	set_pmd(pa, *pb);
-	set_pmd(pb, pmd);
-	if (first != second)
-		spin_unlock(second);
+	spin_lock_nested(second, SINGLE_DEPTH_NESTING);
+	swap_entries(pa, pb);
+	spin_unlock(second);
 	spin_unlock(first);
 }
 
@@ -661,9 +671,11 @@ void altvm_pte_move(struct altvm_space *space, unsigned long new,
 	struct walk w = { .space = space, .end = old + len, .ptes = ptes };
 
 	memset(ptes, 0, (len >> PAGE_SHIFT) * sizeof(*ptes));
-	apply_to_existing_page_range(space->mm, old, PAGE_SIZE, walk_take, &w);
+	/* It fails only where it has to make a page table: nothing is mapped. */
+	apply_to_page_range(space->mm, old, PAGE_SIZE, walk_take, &w);
 	w.end = new + len;
-	apply_to_existing_page_range(space->mm, new, PAGE_SIZE, walk_give, &w);
+	/* There is a page table, so this cannot fail. */
+	apply_to_page_range(space->mm, new, PAGE_SIZE, walk_give, &w);
 }
 
 static unsigned long corner(const struct altvm_space *space)
