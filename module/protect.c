@@ -219,8 +219,7 @@ static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 static void sync_range(struct altvm_space *space, const struct change *change)
 {
 	bool flush = change->narrow &&
-		     (change->end - change->start) >> PAGE_SHIFT > REMAP_MAX &&
-		     altvm_pte_can_flush(space);
+		     (change->end - change->start) >> PAGE_SHIFT > REMAP_MAX;
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
 

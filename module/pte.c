@@ -17,19 +17,21 @@
  *    through an old TLB entry raises SIGSEGV without asking us.
  *  - Fewer rights: every CPU must have forgotten the old ones before the caller
  *    tells anybody.  No kernel exports a flush.  So altvm_pte_flush() makes the
- *    kernel flush: it puts two zero pages in the corner, the last 16 MiB of the
- *    window, where no area can be, farther apart than the kernel is willing to
- *    flush page by page, and zaps them.  What is flushed then is the whole mm.
- *    A full flush is worth it for many pages; for a few, or in a window without
- *    a corner, callers zap and insert anew instead.
+ *    kernel flush: tlb_finish_mmu(), at the end of a zap, flushes the whole mm if
+ *    somebody else, too, has announced that he is changing PTEs, whether or not the
+ *    zap has found any.  So it announces that, and zaps the page above all addresses
+ *    that a process can have.
+ *    A full flush is worth it for many pages; for a few, callers zap and insert anew
+ *    instead.
  * PAGE_NONE is never used: the core takes such a PTE in an accessible window
  * for a NUMA hint and makes it accessible.  PROT_NONE is no PTE.
  *
  * Locks: altvm_leaf.lock of the leaf concerned, so that the PTEs agree with the
  * store and the tree, except where nobody else can be interested: in a range
- * that is busy, and in the corner.
+ * that is busy.
  */
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/pgtable.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -39,9 +41,8 @@
 #include "pte.h"
 #include "tree.h"
 
-/* The first corner PTE is the last of a table, the second the first of one. */
-#define CORNER_FIRST (PMD_SIZE - PAGE_SIZE)
-#define CORNER_LAST (ALTVM_CORNER_SIZE - PMD_SIZE)
+/* Of altvm_space.vma, after those for the protections. */
+enum { ZAP_VMA = ALTVM_NR_PROTS, FLUSH_VMA };
 
 /**
  * altvm_pte_init() - make the VMAs that the kernel's helpers are given
@@ -50,20 +51,22 @@
  *
  * VM_MIXEDMAP lets vm_insert_page work without mmap_lock, VM_PFNMAP makes
  * zap_vma_ptes act.  VM_RAND_READ spares the zap from marking pages accessed
- * that are on no LRU list; the last one is for ranges that may have pages of files.
+ * that are on no LRU list; ZAP_VMA is for ranges that may have pages of files.
  */
 void altvm_pte_init(struct altvm_space *space, struct file *file)
 {
 	/* Their index is a protection. */
 	BUILD_BUG_ON(VM_ACCESS_FLAGS + 1 != ALTVM_NR_PROTS);
+	BUILD_BUG_ON(FLUSH_VMA + 1 != ARRAY_SIZE(space->vma));
 
 	for (unsigned long i = 0; i < ARRAY_SIZE(space->vma); i++) {
 		unsigned long prot = i & VM_ACCESS_FLAGS;
 		struct vm_area_struct *vma = &space->vma[i];
 
 		vma->vm_mm = space->mm;
-		vma->vm_start = space->start;
-		vma->vm_end = space->end;
+		vma->vm_start = i == FLUSH_VMA ? TASK_SIZE_MAX : space->start;
+		vma->vm_end = i == FLUSH_VMA ? TASK_SIZE_MAX + PAGE_SIZE :
+					       space->end;
 		vma->vm_page_prot = vm_get_page_prot(VM_SHARED | prot);
 		vma->vm_ops = &altvm_vm_ops;
 		vma->vm_file = file;
@@ -553,7 +556,7 @@ void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end)
 {
-	unsigned int i = READ_ONCE(space->special) ? ALTVM_NR_PROTS : 0;
+	unsigned int i = READ_ONCE(space->special) ? ZAP_VMA : 0;
 
 	zap_vma_ptes(&space->vma[i], start, end - start);
 }
@@ -678,11 +681,6 @@ void altvm_pte_move(struct altvm_space *space, unsigned long new,
 	apply_to_page_range(space->mm, new, PAGE_SIZE, walk_give, &w);
 }
 
-static unsigned long corner(const struct altvm_space *space)
-{
-	return ALIGN(space->limit, PMD_SIZE);
-}
-
 static int pte_ignore(pte_t *pte, unsigned long addr, void *data)
 {
 	return 0;
@@ -704,46 +702,25 @@ int altvm_pte_populate(struct altvm_space *space, unsigned long addr)
 }
 
 /**
- * altvm_pte_can_flush() - prepare for altvm_pte_flush()
- * @space: entered
- *
- * Return: false if this window has no corner, or there is no memory for the
- * corner's page tables.
- */
-bool altvm_pte_can_flush(struct altvm_space *space)
-{
-	if (READ_ONCE(space->corner_ready))
-		return true;
-	if (space->limit == space->end ||
-	    altvm_pte_populate(space, corner(space) + CORNER_FIRST) ||
-	    altvm_pte_populate(space, corner(space) + CORNER_LAST))
-		return false;
-	WRITE_ONCE(space->corner_ready, true);
-	return true;
-}
-
-/**
  * altvm_pte_flush() - flush the whole mm from every CPU's TLB
- * @space: entered, altvm_pte_can_flush() said yes
+ * @space: entered
  *
  * Whoever had to wait while somebody else's flush began and ended needs none
  * of his own.
  *
- * Context: takes altvm_space.flush_lock.
+ * Context: takes altvm_space.flush_lock; no leaf is locked.
  */
 void altvm_pte_flush(struct altvm_space *space)
 {
-	unsigned long first = corner(space) + CORNER_FIRST;
-	unsigned long last = corner(space) + CORNER_LAST;
+	struct vm_area_struct *vma = &space->vma[FLUSH_VMA];
 	unsigned long gen = READ_ONCE(space->flush_gen);
 
 	mutex_lock(&space->flush_lock);
 	if (space->flush_gen - gen < 2) {
 		WRITE_ONCE(space->flush_gen, space->flush_gen + 1);
-		pte_insert_zero(space, first, first + PAGE_SIZE, VM_READ,
-				false);
-		pte_insert_zero(space, last, last + PAGE_SIZE, VM_READ, false);
-		altvm_pte_zap(space, first, last + PAGE_SIZE);
+		inc_tlb_flush_pending(space->mm);
+		zap_vma_ptes(vma, vma->vm_start, PAGE_SIZE);
+		dec_tlb_flush_pending(space->mm);
 	}
 	mutex_unlock(&space->flush_lock);
 }

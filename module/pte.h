@@ -40,7 +40,6 @@ int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
 bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
 			     unsigned long addr, unsigned long start,
 			     unsigned long end);
-bool altvm_pte_can_flush(struct altvm_space *space);
 void altvm_pte_flush(struct altvm_space *space);
 
 #endif /* ALTVM_PTE_H */

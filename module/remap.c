@@ -9,9 +9,9 @@
  *    hundred instructions for 2 MiB, whatever is resident;
  *  - of other leaves entries and PTEs are moved one by one;
  *  - one flush of the mm makes every CPU forget the old addresses.
- * For a few pages, in a window that cannot flush, and for files, whose PTEs must be
- * where rmap looks for them, the old range is zapped instead, and the new one left to
- * faults or, of private memory, mapped at once.
+ * For a few pages, and for files, whose PTEs must be where rmap looks for them, the
+ * old range is zapped instead, and the new one left to faults or, of private memory,
+ * mapped at once.
  *
  * An area of a file gets another object for the new place.  It is linked before the
  * old one is unlinked, so that rmap misses nothing.
@@ -200,8 +200,7 @@ static void move_pages(struct altvm_space *space, struct remap *r)
 {
 	unsigned long at, len, nr = settle_pages(space, r);
 	bool zap = r->area.fa || nr <= ANEW_MAX ||
-		   r->old_len <= ANEW_MAX * PAGE_SIZE ||
-		   !altvm_pte_can_flush(space);
+		   r->old_len <= ANEW_MAX * PAGE_SIZE;
 
 	if (!nr && !r->area.fa)
 		return;

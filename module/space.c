@@ -227,8 +227,6 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	space->start = window->vm_start;
 	space->end = window->vm_end;
 	space->limit = space->end;
-	if (space->end - space->start >= ALTVM_CORNER_MIN)
-		space->limit -= ALTVM_CORNER_SIZE;
 	space->prot = window->vm_flags & VM_ACCESS_FLAGS;
 	/* A child's is not known yet. */
 	space->tgid = shmem ? 0 : task_tgid_nr(current);

@@ -12,9 +12,6 @@
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
-/* Windows of at least CORNER_MIN keep their last CORNER_SIZE bytes, see pte.c. */
-#define ALTVM_CORNER_SIZE SZ_16M
-#define ALTVM_CORNER_MIN SZ_1G
 #define ALTVM_WINDOW_MAX (64ULL << 40)
 
 /* One for each combination of VM_READ, VM_WRITE and VM_EXEC. */
@@ -63,7 +60,7 @@ struct altvm_mm {
  * @tgid: the owner's process ID, for the listing; 0 in a forked child until its
  *	first call
  * @uid: of the owner, if it was not running as another user; constant
- * @vma: one for each protection, and one to zap with, to hand to the kernel's
+ * @vma: one for each protection, and two to zap with, to hand to the kernel's
  *	page-table helpers; constant, see pte.c
  * @special: an area may be of a file, or have advice for fork; once set it stays;
  *	written under @lock
@@ -84,7 +81,6 @@ struct altvm_mm {
  * @shmem: whose mapping the pages have, see store.c; constant
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
- * @corner_ready: the corner has its page tables
  * @amm: shared by all windows in @mm; NULL in a forked child until its first
  *	call, then constant; written under mmap_lock
  * @in_ctx: on altvm_ctx.spaces
@@ -98,7 +94,7 @@ struct altvm_space {
 	unsigned long prot;
 	pid_t tgid;
 	kuid_t uid;
-	struct vm_area_struct vma[ALTVM_NR_PROTS + 1];
+	struct vm_area_struct vma[ALTVM_NR_PROTS + 2];
 
 	atomic_t users;
 	bool dead, frozen, special;
@@ -113,7 +109,6 @@ struct altvm_space {
 	struct file *shmem;
 	struct mutex flush_lock;
 	unsigned long flush_gen;
-	bool corner_ready;
 	struct altvm_mm *amm;
 	struct hlist_node in_ctx, in_mm;
 	struct rcu_head rcu;

@@ -69,8 +69,7 @@ enum {
  * @window_addr: out: where this process's window with this file starts; 0
  *	while there is none
  * @window_len: out: the window's length in bytes; 0 while there is none
- * @window_usable: out: how many bytes of it, from its start, can hold areas.
- *	A window of 1 GiB or more keeps its last 16 MiB to itself.
+ * @window_usable: out: how many bytes of it, from its start, can hold areas: all
  *
  * Works with or without a window and changes nothing.
  */
