@@ -18,8 +18,8 @@
 #include "store.h"
 #include "tree.h"
 
-#define SMALL (64UL << 20)
-#define LARGE (1UL << 30)
+#define SMALL SZ_64M
+#define LARGE SZ_1G
 
 #define R PROT_READ
 #define W PROT_WRITE
