@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Fixtures: see VM_FIXTURE() and ALTVM_FIXTURE().  clang-format takes the braces of
+ * Fixtures: see VM_FIXTURE(), SIZED_FIXTURE() and ALTVM_FIXTURE().  clang-format takes the braces of
  * the harness' macros for blocks, and is off around those.
  */
 #ifndef TESTS_USER_FIXTURE_H
@@ -57,6 +57,49 @@ static inline void fixture_open(struct __test_metadata *_metadata,
 	{                                                                \
 		vm_close(&self->vm);                                     \
 	}                                                                \
+	struct vm
+
+/* A window of this size or more has a corner, by which the module moves pages. */
+#define WINDOW_WITH_CORNER GiB
+
+/*
+ * As VM_FIXTURE(), and once more in a window that has a corner: of a zone that
+ * starts with @pages pages.  The zone starts at a border of 2 MiB.
+ */
+#define SIZED_FIXTURE(name, zone_pages)                                       \
+	FIXTURE(name)                                                         \
+	{                                                                     \
+		struct vm vm;                                                 \
+		char *base;                                                   \
+	};                                                                    \
+	FIXTURE_VARIANT(name)                                                 \
+	{                                                                     \
+		const struct vm_ops *ops;                                     \
+		size_t pages;                                                 \
+	};                                                                    \
+	FIXTURE_VARIANT_ADD(name, native) {                                   \
+		.ops = &vm_native,                                            \
+		.pages = (zone_pages),                                        \
+	};                                                                    \
+	FIXTURE_VARIANT_ADD(name, altvm) {                                    \
+		.ops = &vm_ioctl,                                             \
+		.pages = (zone_pages),                                        \
+	};                                                                    \
+	FIXTURE_VARIANT_ADD(name, altvm_with_corner) {                        \
+		.ops = &vm_ioctl,                                             \
+		.pages = WINDOW_WITH_CORNER / PAGE + (zone_pages),            \
+	};                                                                    \
+	FIXTURE_SETUP(name)                                                   \
+	{                                                                     \
+		fixture_open(_metadata, &self->vm, variant->ops,              \
+			     variant->pages);                                 \
+		self->base = self->vm.base;                                   \
+		ASSERT_EQ(0, (uintptr_t)self->base % (2 * MiB));              \
+	}                                                                     \
+	FIXTURE_TEARDOWN(name)                                                \
+	{                                                                     \
+		vm_close(&self->vm);                                          \
+	}                                                                     \
 	struct vm
 
 /* A fixture for what only altvm has: an open device and a window. */
