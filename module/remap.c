@@ -216,20 +216,21 @@ static void move_pages(struct altvm_space *space, struct remap *r)
 
 /* --- areas */
 
-/* What is at the old place; as vma_to_resize() in mm/, but for limits. */
-static int check_old(struct altvm_space *space, struct remap *r)
+/* What is at the old place? */
+static int find_old(struct altvm_space *space, struct remap *r)
 {
-	unsigned long moved = min(r->old_len, r->new_len);
-
 	if (!altvm_range_ok(space, r->old, PAGE_SIZE) ||
 	    !altvm_tree_next(space, r->old, r->old + PAGE_SIZE, &r->area))
 		return -EFAULT;
-	if (!(r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) &&
-	    r->old_len >= r->new_len)
-		return 0;
+	return 0;
+}
+
+/* Is it what is to be moved?  As vma_to_resize() in mm/, but for limits. */
+static int check_old(const struct remap *r)
+{
 	if (!r->old_len && !(r->area.attr & VM_MAYSHARE))
 		return -EINVAL;
-	if (moved > r->area.end - r->old)
+	if (r->old_len > r->area.end - r->old)
 		return -EFAULT;
 	if (r->area.fa && r->new_len > r->old_len) {
 		pgoff_t pgoff = altvm_file_pgoff(r->area.fa, r->old);
@@ -488,16 +489,19 @@ static int remap_try(struct altvm_space *space, struct remap *r)
 	bool place = r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
 	int ret;
 
-	ret = wait_both(space, r) ?: check_old(space, r) ?: check_new(r);
+	ret = wait_both(space, r) ?: find_old(space, r) ?: check_new(r);
 	if (ret)
 		return ret;
 	if (r->old_len > r->new_len) {
 		ret = shrink(space, r);
 		return ret ?: (place ? -EAGAIN : 0);
 	}
+	if (!place && r->old_len == r->new_len)
+		return 0;
+	ret = check_old(r);
+	if (ret)
+		return ret;
 	if (!place) {
-		if (r->old_len == r->new_len)
-			return 0;
 		ret = grow(space, r);
 		if (ret <= 0)
 			return ret;
