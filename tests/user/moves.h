@@ -94,8 +94,9 @@ static inline bool holds(char *p, size_t pages, enum memory m, size_t from,
 		sig = probe_read(p + i * PAGE, &value, NULL);
 		if (!sig && value == mark(m, from, i))
 			continue;
-		fprintf(stderr, "# page %zu of %zu: signal %d, %#lx, not %#lx\n",
-			i, pages, sig, value, mark(m, from, i));
+		fprintf(stderr,
+			"# page %zu of %zu: signal %d, %#lx, not %#lx\n", i,
+			pages, sig, value, mark(m, from, i));
 		return false;
 	}
 	return true;

@@ -16,6 +16,7 @@ enum op {
 	OP_MMAP,
 	OP_MUNMAP,
 	OP_MPROTECT,
+	OP_MREMAP,
 	OP_MINCORE,
 	OP_READ,
 	OP_WRITE,
@@ -24,7 +25,8 @@ enum op {
 };
 
 static const char *const op_names[NR_OPS] = {
-	"mmap", "munmap", "mprotect", "mincore", "read", "write", "call",
+	"mmap",	   "munmap", "mprotect", "mremap",
+	"mincore", "read",   "write",	 "call",
 };
 
 /**
@@ -37,6 +39,8 @@ static const char *const op_names[NR_OPS] = {
  * @flags: of the call
  * @fd: of the call
  * @off: of the call
+ * @new_len: of mremap, in bytes
+ * @new_addr: of mremap, an offset in the zone
  * @value: to write
  */
 struct step {
@@ -48,6 +52,8 @@ struct step {
 	int flags;
 	int fd;
 	long off;
+	unsigned long new_len;
+	unsigned long new_addr;
 	uint64_t value;
 };
 
@@ -128,6 +134,11 @@ static void run_step(struct vm *vm, const struct step *s, struct outcome *o)
 	case OP_MPROTECT:
 		o->ret = vm_mprotect(vm, addr, s->len, s->prot);
 		break;
+	case OP_MREMAP:
+		p = vm_mremap(vm, addr, s->len, s->new_len, s->flags,
+			      vm->base + s->new_addr);
+		o->ret = p == MAP_FAILED ? -1 : (char *)p - vm->base;
+		break;
 	case OP_MINCORE:
 		o->ret = vm_mincore(vm, addr, s->len, o->vec);
 		break;
@@ -137,7 +148,7 @@ static void run_step(struct vm *vm, const struct step *s, struct outcome *o)
 	}
 	o->err = o->ret == -1 ? errno : 0;
 	/* What is written before an error is not specified. */
-	if (o->ret)
+	if (s->op == OP_MINCORE && o->ret)
 		memset(o->vec, 0xee, sizeof(o->vec));
 }
 
@@ -150,6 +161,9 @@ static void print_step(const char *what, const struct step *s)
 	if (s->op == OP_MMAP)
 		fprintf(stderr, ", flags %#x, fd %d, off %#lx", s->flags, s->fd,
 			s->off);
+	if (s->op == OP_MREMAP)
+		fprintf(stderr, ", %#lx, flags %#x, base + %#lx", s->new_len,
+			s->flags, s->new_addr);
 	fprintf(stderr, ")\n");
 }
 
@@ -218,12 +232,36 @@ static void random_mmap_flags(struct rng *rng, struct step *s)
 	}
 }
 
+static void random_remap(struct rng *rng, struct step *s)
+{
+	unsigned long room;
+
+	s->flags = PICK(rng, 0, 0, MREMAP_MAYMOVE, MREMAP_MAYMOVE,
+			MREMAP_MAYMOVE | MREMAP_FIXED,
+			MREMAP_MAYMOVE | MREMAP_FIXED,
+			MREMAP_MAYMOVE | MREMAP_FIXED,
+			MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
+			MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP);
+	s->new_addr = rng_below(rng, PAGES) * PAGE;
+	room = PAGES * PAGE - s->new_addr;
+	s->new_len = s->len;
+	if (!(s->flags & MREMAP_DONTUNMAP) && rng_below(rng, 2))
+		s->new_len = 1 + rng_below(rng, 16 * PAGE);
+	/* Natively there is something behind the zone. */
+	if (s->flags & MREMAP_FIXED && s->new_len > room) {
+		s->new_len = room;
+		if (s->flags & MREMAP_DONTUNMAP)
+			s->len = room;
+	}
+}
+
 static void random_step(struct rng *rng, struct step *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->op = PICK(rng, OP_MMAP, OP_MMAP, OP_MMAP, OP_MUNMAP, OP_MUNMAP,
-		     OP_MPROTECT, OP_MPROTECT, OP_MPROTECT, OP_MINCORE, OP_READ,
-		     OP_WRITE, OP_WRITE, OP_WRITE, OP_CALL);
+		     OP_MPROTECT, OP_MPROTECT, OP_MPROTECT, OP_MREMAP,
+		     OP_MREMAP, OP_MREMAP, OP_MINCORE, OP_READ, OP_WRITE,
+		     OP_WRITE, OP_WRITE, OP_CALL);
 	s->prot = random_prot(rng);
 	s->value = (rng_next(rng) & ~0xffUL) | RET_INSN;
 	random_range(rng, s);
@@ -231,6 +269,8 @@ static void random_step(struct rng *rng, struct step *s)
 		s->len = 8;
 	if (s->op == OP_MMAP)
 		random_mmap_flags(rng, s);
+	if (s->op == OP_MREMAP)
+		random_remap(rng, s);
 }
 
 static bool is_fixed(const struct step *s)
@@ -250,6 +290,10 @@ static bool stays_inside(const struct step *s)
 		return true;
 	if (s->absolute)
 		return false;
+	if (s->op == OP_MREMAP && s->flags & MREMAP_FIXED &&
+	    (s->new_addr >= PAGES * PAGE ||
+	     s->new_len > PAGES * PAGE - s->new_addr))
+		return false;
 	return s->addr < PAGES * PAGE && (end <= PAGES * PAGE || end < s->len);
 }
 
@@ -268,6 +312,8 @@ static void make_odd(struct rng *rng, struct step *s)
 			odd.len = PICK(rng, 0, -1UL, -PAGE, -PAGE + 1,
 				       -PAGE - 1, PAGES * PAGE,
 				       PAGES * PAGE + 1);
+			if (rng_below(rng, 2))
+				odd.new_len = odd.len;
 			break;
 		case 1:
 			odd.addr += PICK(rng, 1, 8, 2048, 4095);
@@ -288,6 +334,7 @@ static void make_odd(struct rng *rng, struct step *s)
 					  MAP_32BIT, 0x80, 0x200000, 0x80000,
 					  0x10000000, MAP_PRIVATE, MAP_SHARED,
 					  4, 8);
+			odd.new_addr += PICK(rng, 0, 0, 1, 2048);
 			break;
 		default:
 			odd.off = PICK(rng, 1, 2048, PAGE, 1L << 40, -PAGE);
@@ -309,6 +356,7 @@ FIXTURE(oracle)
 {
 	struct vm native;
 	struct vm vm;
+	struct vm window;
 	struct step history[HISTORY];
 	bool diverged;
 	bool forked;
@@ -318,6 +366,7 @@ FIXTURE_VARIANT(oracle)
 {
 	const struct vm_ops *ops;
 	int seeds;
+	size_t before, behind;
 };
 
 /* clang-format off */
@@ -331,32 +380,140 @@ FIXTURE_VARIANT_ADD(oracle, libaltvm) {
 	.seeds = 1,
 };
 
+/* The zone lies on a border of 2 MiB. */
+FIXTURE_VARIANT_ADD(oracle, altvm_two_tables) {
+	.ops = &vm_ioctl,
+	.seeds = 2,
+	.before = 480,
+};
+
+/* And the window has a corner. */
+FIXTURE_VARIANT_ADD(oracle, altvm_with_corner) {
+	.ops = &vm_ioctl,
+	.seeds = 2,
+	.before = 480,
+	.behind = WINDOW_WITH_CORNER / PAGE,
+};
+
 /* clang-format on */
+
+/* A zone within a window, of which the rest is taken. */
+static int open_within(struct vm *vm, const struct vm_ops *ops, size_t before,
+		       size_t behind)
+{
+	const size_t pages = before + PAGES + behind;
+	struct altvm_query q;
+
+	if (vm_open(vm, ops, pages * PAGE) || altvm_ioctl_query(vm->fd, &q) ||
+	    vm_mmap(vm, vm->base, q.window_usable, PROT_NONE,
+		    ANON | MAP_FIXED | MAP_NORESERVE) != vm->base)
+		return -1;
+	return vm_munmap(vm, vm_page(vm, before), PAGES * PAGE);
+}
 
 FIXTURE_SETUP(oracle)
 {
+	void *at = NULL;
+
 	if (!vm_available(variant->ops))
 		SKIP(return, "no " DEVICE);
-	ASSERT_EQ(0, vm_open(&self->vm, variant->ops, PAGES * PAGE));
-	ASSERT_EQ(0, vm_open(&self->native, &vm_native, PAGES * PAGE));
+	ASSERT_EQ(0, open_within(&self->window, variant->ops, variant->before,
+				 variant->behind));
+	self->vm = self->window;
+	self->vm.base = vm_page(&self->window, variant->before);
+	/* Equally far from a border. */
+	if (variant->before)
+		at = (char *)(18 * TiB) + variant->before * PAGE;
+	memset(&self->native, 0, sizeof(self->native));
+	self->native.ops = &vm_native;
+	ASSERT_EQ(0, vm_native.open(&self->native, at, PAGES * PAGE, RWX));
 	vm_enclose(&self->native);
 }
 
 FIXTURE_TEARDOWN(oracle)
 {
-	vm_close(&self->vm);
+	vm_close(&self->window);
+}
+
+/*
+ * Where the native mapping ends that @addr is in, if another one like it follows;
+ * else 0.  Whether such are one mapping, is for altvm no question.
+ */
+static unsigned long native_seam(const char *addr)
+{
+	unsigned long start, end, seam = 0;
+	char prot[5], of_seam[5], line[512];
+	FILE *f = fopen("/proc/self/maps", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, prot) != 3)
+			continue;
+		if (seam && (start != seam || strcmp(prot, of_seam)))
+			seam = 0;
+		if (seam || start > (uintptr_t)addr)
+			break;
+		if (end > (uintptr_t)addr) {
+			seam = end;
+			strcpy(of_seam, prot);
+		}
+	}
+	if (f)
+		fclose(f);
+	return seam;
+}
+
+/* Only within what both systems take for one mapping. */
+static void avoid_seam(struct vm *native, struct step *s)
+{
+	const bool place = s->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+	const char *addr = native->base + s->addr;
+	unsigned long seam, len;
+
+	if (s->absolute || (!place && s->len >= s->new_len))
+		return;
+	seam = native_seam(addr);
+	len = seam - (uintptr_t)addr;
+	if (!seam || s->len <= len)
+		return;
+	if (s->flags & MREMAP_DONTUNMAP && s->len == s->new_len)
+		s->new_len = len;
+	s->len = len;
+}
+
+static void unmap_in_both(struct _test_data_oracle *self, unsigned long addr,
+			  unsigned long len)
+{
+	if (addr >= PAGES * PAGE || len > PAGES * PAGE - addr)
+		return;
+	vm_munmap(&self->native, self->native.base + addr, len);
+	vm_munmap(&self->vm, self->vm.base + addr, len);
+}
+
+/*
+ * Natively an mremap that fails may have unmapped already, at the new place and
+ * the old; with altvm, what was at the new one is still there.
+ */
+static void forget_failed(struct _test_data_oracle *self, const struct step *s)
+{
+	if (!(s->flags & MREMAP_FIXED))
+		return;
+	unmap_in_both(self, s->new_addr, s->new_len);
+	if (!s->absolute)
+		unmap_in_both(self, s->addr, s->len);
 }
 
 /*
  * Makes the step in both; false, and says so, if they differ.  After two errors
  * that differ the two are in the same state still.
  */
-static bool same(struct _test_data_oracle *self, const struct step *s)
+static bool same(struct _test_data_oracle *self, struct step *s)
 {
 	struct outcome want, got;
 
 	self->diverged = false;
 
+	if (s->op == OP_MREMAP)
+		avoid_seam(&self->native, s);
 	run_step(&self->native, s, &want);
 	run_step(&self->vm, s, &got);
 	if (self->forked) {
@@ -368,6 +525,8 @@ static bool same(struct _test_data_oracle *self, const struct step *s)
 		got.error |= want.error & 1;
 		want.error |= got.error & 1;
 	}
+	if (s->op == OP_MREMAP && want.ret == -1 && got.ret == -1)
+		forget_failed(self, s);
 	if (!memcmp(&want, &got, sizeof(want)))
 		return true;
 	self->diverged = want.ret != -1 || got.ret != -1;
