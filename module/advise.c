@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * madvise: advice that is kept as attributes of areas.
+ * madvise: what it is asked for, and on which areas.
  *
- * Whoever acts on it looks at the attributes: a fork (space.c), the file system's
- * readahead, by the flags of the area's own VMA, and the listing (debug.c) for those
- * who dump memory.
+ * Some advice is kept as attributes of areas.  Whoever acts on it looks at those: a
+ * fork (space.c), the file system's readahead, by the flags of the area's own VMA,
+ * and the listing (debug.c) for those who dump memory.  Other advice is acted on at
+ * once, area by area: on pages with the space entered, see discard.c; on files with
+ * the space left, see fileadvice.c.  To populate is neither, see populate.c.
  *
- * Locks: altvm_space.lock.
+ * Locks: altvm_space.lock, for attributes only.
  */
+#include <linux/sched/signal.h>
 #include <uapi/linux/mman.h>
 
 #include "advise.h"
+#include "discard.h"
 #include "file.h"
+#include "fileadvice.h"
 #include "map.h"
+#include "populate.h"
 #include "tree.h"
 
 /**
@@ -21,10 +27,19 @@
  * @private: for private anonymous memory only
  * @clear: attributes that it takes away
  * @set: attributes that it adds
+ * @inside: acts on an area, clipped to the range, with the space entered; moves its
+ *	end down to how far it came; -EAGAIN to be called again for the rest
+ * @outside: acts on an area with the space left; the area's fa is referenced
+ * @range: acts on the whole range
  */
 struct advice {
 	bool known, private;
 	unsigned long clear, set;
+	int (*inside)(struct altvm_space *space, struct altvm_area *area,
+		      int advice);
+	int (*outside)(const struct altvm_area *area, int advice);
+	int (*range)(struct altvm_ctx *ctx, unsigned long start,
+		     unsigned long end, int advice);
 };
 
 static const struct advice advices[] = {
@@ -43,6 +58,16 @@ static const struct advice advices[] = {
 			      .private = true,
 			      .set = VM_WIPEONFORK },
 	[MADV_KEEPONFORK] = { .known = true, .clear = VM_WIPEONFORK },
+	[MADV_DONTNEED] = { .known = true, .inside = altvm_discard_area },
+	[MADV_DONTNEED_LOCKED] = { .known = true,
+				   .inside = altvm_discard_area },
+	[MADV_WILLNEED] = { .known = true,
+			    .outside = altvm_fileadvice_willneed },
+	[MADV_REMOVE] = { .known = true, .outside = altvm_fileadvice_remove },
+	[MADV_POPULATE_READ] = { .known = true,
+				 .range = altvm_populate_advised },
+	[MADV_POPULATE_WRITE] = { .known = true,
+				  .range = altvm_populate_advised },
 };
 
 /* One area, clipped to the range.  The space is locked. */
@@ -87,6 +112,192 @@ static int advise_locked(struct altvm_space *space, unsigned long start,
 	return ret ?: holes;
 }
 
+/* Attributes: all of them at once. */
+static int advise_attr(struct altvm_space *space, unsigned long start,
+		       unsigned long end, const struct advice *advice)
+{
+	bool hole = start < space->start || end > space->limit;
+	int ret;
+
+	if (start >= space->limit || end <= space->start)
+		return -ENOMEM;
+	/* Outside of the window is a hole. */
+	mutex_lock(&space->lock);
+	ret = advise_locked(space, max(start, space->start),
+			    min(end, space->limit), advice);
+	altvm_tree_validate(space);
+	mutex_unlock(&space->lock);
+	return ret ?: (hole ? -ENOMEM : 0);
+}
+
+/**
+ * struct walk - area by area over a range, as madvise_walk_vmas() in mm/
+ * @at: how far it has come
+ * @end: of the range, exclusive
+ * @hole: something was not mapped
+ * @number: MADV_*
+ * @advice: what to do
+ */
+struct walk {
+	unsigned long at, end;
+	bool hole;
+	int number;
+	const struct advice *advice;
+};
+
+/*
+ * The next area, clipped.
+ * Return: 1; 0 if there is none any more; -EINTR.
+ */
+static int walk_next(struct altvm_space *space, struct walk *w,
+		     struct altvm_area *area)
+{
+	int ret;
+
+	if (w->at >= w->end)
+		return 0;
+	for (;;) {
+		if (!altvm_tree_next(space, w->at, min(w->end, space->limit),
+				     area)) {
+			w->hole = true;
+			return 0;
+		}
+		altvm_area_clip(area, w->at, w->end);
+		if (!(area->attr & ALTVM_ATTR_BUSY))
+			break;
+		ret = altvm_tree_wait(space, area->start);
+		if (ret)
+			return ret;
+	}
+	w->hole |= area->start > w->at;
+	return 1;
+}
+
+/* Return: 0 at the end, -EAGAIN to leave the space and come again, an error. */
+static int walk_inside(struct altvm_space *space, struct walk *w)
+{
+	struct altvm_area area;
+	int ret;
+
+	while ((ret = walk_next(space, w, &area)) > 0) {
+		ret = w->advice->inside(space, &area, w->number);
+		if (ret && ret != -EAGAIN)
+			return ret;
+		w->at = area.end;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (altvm_space_wanted(space))
+			return -EAGAIN;
+	}
+	return ret;
+}
+
+static int advise_inside(struct altvm_ctx *ctx, struct walk *w)
+{
+	struct altvm_space *space;
+	int ret;
+
+	do {
+		space = altvm_space_enter(ctx);
+		if (IS_ERR(space))
+			return PTR_ERR(space);
+		ret = walk_inside(space, w);
+		altvm_space_leave(space);
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+/* Take a reference of the file.  Return: false if it is another area by now. */
+static bool area_get_file(struct altvm_space *space, struct altvm_area *area)
+{
+	struct altvm_area now;
+
+	guard(rcu)();
+	if (!altvm_tree_next(space, area->start, area->end, &now) || !now.fa ||
+	    now.start > area->start || !refcount_inc_not_zero(&now.fa->refs))
+		return false;
+	altvm_area_clip(&now, area->start, area->end);
+	*area = now;
+	return true;
+}
+
+/* The next area, with a reference of its file.  As walk_next(). */
+static int walk_get(struct altvm_space *space, struct walk *w,
+		    struct altvm_area *area)
+{
+	int ret;
+
+	do
+		ret = walk_next(space, w, area);
+	while (ret > 0 && area->fa && !area_get_file(space, area));
+	return ret;
+}
+
+static int advise_outside(struct altvm_ctx *ctx, struct walk *w)
+{
+	struct altvm_space *space;
+	struct altvm_area area;
+	int ret;
+
+	for (;;) {
+		space = altvm_space_enter(ctx);
+		if (IS_ERR(space))
+			return PTR_ERR(space);
+		ret = walk_get(space, w, &area);
+		altvm_space_leave(space);
+		if (ret <= 0)
+			return ret;
+		ret = w->advice->outside(&area, w->number);
+		if (area.fa)
+			altvm_file_put(area.fa);
+		if (ret)
+			return ret;
+		w->at = area.end;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+}
+
+/* The arguments are right, and the range is not empty. */
+static int advise(struct altvm_ctx *ctx, unsigned long start, unsigned long end,
+		  int number, const struct advice *advice)
+{
+	struct walk w = {
+		.at = start,
+		.end = end,
+		.number = number,
+		.advice = advice,
+	};
+	struct altvm_space *space;
+	int ret;
+
+	if (advice->range)
+		return advice->range(ctx, start, end, number);
+	if (advice->inside || advice->outside) {
+		ret = advice->inside ? advise_inside(ctx, &w) :
+				       advise_outside(ctx, &w);
+		return ret ?: (w.hole ? -ENOMEM : 0);
+	}
+	space = altvm_space_enter(ctx);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = advise_attr(space, start, end, advice);
+	altvm_space_leave(space);
+	return ret;
+}
+
+/* Nothing is to be done, if there is a window. */
+static int advise_nothing(struct altvm_ctx *ctx)
+{
+	struct altvm_space *space = altvm_space_enter(ctx);
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	altvm_space_leave(space);
+	return 0;
+}
+
 /**
  * altvm_advise_madvise() - ALTVM_MADVISE
  * @ctx: the file's
@@ -94,15 +305,14 @@ static int advise_locked(struct altvm_space *space, unsigned long start,
  *
  * Semantics: madvise(2), do_madvise() in mm/.
  *
- * Return: 0, -EINVAL, -ENOMEM, -EAGAIN, -EINTR, -ENXIO.
+ * Context: may do I/O.
+ * Return: 0, the errno of madvise(2); -EINTR, -ENXIO.
  */
 int altvm_advise_madvise(struct altvm_ctx *ctx, struct altvm_madvise *cmd)
 {
 	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
 	unsigned long end = start + len;
 	const struct advice *advice;
-	struct altvm_space *space;
-	int ret = -ENOMEM;
 
 	if (cmd->advice < 0 || cmd->advice >= ARRAY_SIZE(advices))
 		return -EINVAL;
@@ -110,23 +320,7 @@ int altvm_advise_madvise(struct altvm_ctx *ctx, struct altvm_madvise *cmd)
 	if (!advice->known || offset_in_page(start) || (cmd->length && !len) ||
 	    end < start)
 		return -EINVAL;
-	space = altvm_space_enter(ctx);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-
-	if (start == end) {
-		ret = 0;
-	} else if (start < space->limit && end > space->start) {
-		/* Outside of the window is a hole. */
-		bool hole = start < space->start || end > space->limit;
-
-		mutex_lock(&space->lock);
-		ret = advise_locked(space, max(start, space->start),
-				    min(end, space->limit), advice);
-		altvm_tree_validate(space);
-		mutex_unlock(&space->lock);
-		ret = ret ?: (hole ? -ENOMEM : 0);
-	}
-	altvm_space_leave(space);
-	return ret;
+	if (start == end)
+		return advise_nothing(ctx);
+	return advise(ctx, start, end, cmd->advice, advice);
 }

@@ -11,6 +11,8 @@
  *   busy        any                            wait, then again
  *   PROT_NONE   any                            SIGSEGV, SEGV_ACCERR
  *   read-only   write                          SIGSEGV, SEGV_ACCERR
+ *   any         any                guard       SIGSEGV, SEGV_MAPERR
+ *   any         any                poison      SIGBUS, BUS_MCEERR_AR
  *   area        read               empty       the zero page; if the page below
  *                                              has it too, some pages ahead
  *   area        write              empty       a new page
@@ -72,13 +74,16 @@ struct page *altvm_fault_new_page(gfp_t gfp)
  * @f: the fault; may get @need
  * @leaf: locked
  *
- * Return: 0, -ENOMEM, or -EAGAIN if a page must be allocated first.
+ * Return: 0, -ENOMEM, or -EAGAIN if a page must be allocated first; -EFAULT for a
+ * guard, -EHWPOISON if the memory is broken.
  */
 int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf)
 {
 	struct page *page = altvm_leaf_page(leaf, f->addr);
 	bool copy = altvm_page_is_real(page);
 
+	if (unlikely(altvm_page_is_marker(page)))
+		return page == ALTVM_GUARD ? -EFAULT : -EHWPOISON;
 	if (page && !f->write)
 		return 0;
 	/* The core has a reference of what is mapped, and so have we. */
@@ -278,8 +283,8 @@ int altvm_fault_provide(struct altvm_fault *f, int ret)
 }
 
 /*
- * Return: 0 when the page is mapped; -EFAULT if nothing is mapped there; -EACCES,
- * -EINTR, -ENOMEM, -EIO, -ENODEV.
+ * Return: 0 when the page is mapped; -EFAULT if nothing is mapped there, or a guard;
+ * -EACCES, -EINTR, -ENOMEM, -EIO, -ENODEV, -EHWPOISON.
  */
 static int fault_handle(struct altvm_fault *f)
 {
@@ -328,7 +333,8 @@ static bool fault_restore(struct altvm_fault *f)
 	if (!leaf)
 		return false;
 	mutex_lock(&leaf->lock);
-	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS) {
+	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS &&
+	    !altvm_page_is_marker(altvm_leaf_page(leaf, f->addr))) {
 		present = altvm_leaf_page(leaf, f->addr) &&
 			  !(f->fa && altvm_file_is_cut(f->fa, f->addr));
 		if (present && f->fa)
@@ -483,6 +489,8 @@ static vm_fault_t fault(struct vm_fault *vmf)
 		return fault_attach(vmf);
 	case -EFAULT:
 		return VM_FAULT_SIGSEGV;
+	case -EHWPOISON:
+		return VM_FAULT_HWPOISON;
 	case -EACCES:
 		return vmf->flags & FAULT_FLAG_MKWRITE ? fault_again(&f) :
 							 fault_deny(vmf, &f);

@@ -573,7 +573,7 @@ static void drop_stored(struct altvm_space *space, unsigned long start,
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		altvm_pte_zap(space, lo, hi);
-		altvm_leaf_strip(leaf, lo, hi);
+		altvm_leaf_discard(leaf, lo, hi);
 		mutex_unlock(&leaf->lock);
 	}
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Populating private memory: pages by the batch, where faults would bring them one
- * by one.
+ * Populating: MAP_POPULATE, MADV_POPULATE_READ and MADV_POPULATE_WRITE.  Private memory
+ * gets pages by the batch, where faults would bring them one by one.  Of files the
+ * core gets pages, by faults, with the space left.
  */
+#include <linux/sched/signal.h>
+#include <uapi/linux/mman.h>
+
 #include "fault.h"
 #include "populate.h"
 #include "pte.h"
@@ -12,13 +16,54 @@
 /* How many pages populate allocates before it takes the leaf's lock. */
 #define POPULATE_BATCH 64
 
+/**
+ * struct populate - what is wanted of a range
+ * @end: of the range, exclusive
+ * @need: one right of these an area must have
+ * @write: get pages if the area has this right, otherwise the zero page will do
+ */
+struct populate {
+	unsigned long end, need, write;
+};
+
+/* See to one page that is stored.  The leaf is locked. */
+static int populate_page(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long addr, unsigned long attr, bool write,
+			 struct page **page)
+{
+	struct altvm_fault f = {
+		.space = space,
+		.addr = addr,
+		.attr = attr,
+		.write = write,
+		.page = *page,
+	};
+	int ret = altvm_fault_store(&f, leaf);
+
+	*page = f.page;
+	return ret;
+}
+
+/* Map what is stored.  The leaf is locked. */
+static int populate_map(struct altvm_space *space, struct altvm_leaf *leaf,
+			unsigned long start, unsigned long end,
+			unsigned long attr, bool write)
+{
+	int ret = altvm_pte_insert_leaf(space, leaf, start, end, attr);
+
+	/* What is owned again since a fork can be mapped read-only still. */
+	if (!ret && write && altvm_leaf_is_shared(leaf))
+		altvm_pte_protect(space, leaf, start, end, attr);
+	return ret == -EFAULT ? -EAGAIN : ret;
+}
+
 /*
- * Populate [start, end), part of one leaf and no more than a batch.  A writable
- * area gets @pages; what is not used stays in the array.
- * Return: 0, -EAGAIN if the area has changed, -ENOMEM.
+ * Populate [start, end), part of one leaf and no more than a batch.  With @write it
+ * gets @pages; what is not used stays in the array.
+ * Return: 0, -EAGAIN if the area has changed, -ENOMEM, as altvm_fault_store().
  */
 static int populate_batch(struct altvm_space *space, unsigned long start,
-			  unsigned long end, unsigned long attr,
+			  unsigned long end, unsigned long attr, bool write,
 			  struct page **pages)
 {
 	struct altvm_leaf *leaf = altvm_store_get(space, start);
@@ -34,23 +79,12 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 	else if (altvm_leaf_prepare(leaf))
 		ret = -ENOMEM;
 
-	for (unsigned long addr = start; !ret && addr < end;
-	     addr += PAGE_SIZE) {
-		struct altvm_fault f = {
-			.space = space,
-			.addr = addr,
-			.attr = attr,
-			.write = attr & VM_WRITE,
-			.page = *pages,
-		};
-
-		ret = altvm_fault_store(&f, leaf);
-		*pages++ = f.page;
-	}
+	for (unsigned long addr = start; !ret && addr < end; addr += PAGE_SIZE)
+		ret = populate_page(space, leaf, addr, attr, write, pages++);
 	if (!ret)
-		ret = altvm_pte_insert_leaf(space, leaf, start, end, attr);
+		ret = populate_map(space, leaf, start, end, attr, write);
 	mutex_unlock(&leaf->lock);
-	return ret == -EFAULT ? -EAGAIN : ret;
+	return ret;
 }
 
 static int populate_alloc(struct page **pages, unsigned long nr)
@@ -63,35 +97,59 @@ static int populate_alloc(struct page **pages, unsigned long nr)
 	return 0;
 }
 
-/* Populate from *addr on as far as one batch goes. */
+/*
+ * Populate from *addr on as far as one batch goes.
+ * Return: 0, also if nothing was done since the area has changed; -EACCES for an area
+ * without the rights and for files; -ENOMEM, -EINTR, as altvm_fault_store().
+ */
 static int populate_some(struct altvm_space *space, unsigned long *addr,
-			 unsigned long end)
+			 const struct populate *p)
 {
 	struct page *pages[POPULATE_BATCH] = {};
+	unsigned long nr, end;
 	struct altvm_area area;
-	unsigned long nr;
+	bool write;
 	int ret;
 
 	if (!altvm_tree_next(space, *addr, *addr + PAGE_SIZE, &area))
 		return -ENOMEM;
 	if (area.attr & ALTVM_ATTR_BUSY)
 		return altvm_tree_wait(space, *addr);
-	/* Files are populated through the core, see map.c. */
-	if (!(area.attr & VM_ACCESS_FLAGS) || area.fa)
-		return -EFAULT;
+	if (!(area.attr & p->need) || area.fa)
+		return -EACCES;
 
-	end = min3(end, area.end, ALIGN(*addr + 1, PMD_SIZE));
+	write = area.attr & p->write;
+	end = min3(p->end, area.end, ALIGN(*addr + 1, PMD_SIZE));
 	nr = min_t(unsigned long, (end - *addr) >> PAGE_SHIFT, POPULATE_BATCH);
 	end = *addr + (nr << PAGE_SHIFT);
-	ret = area.attr & VM_WRITE ? populate_alloc(pages, nr) : 0;
+	ret = write ? populate_alloc(pages, nr) : 0;
 	if (!ret)
-		ret = populate_batch(space, *addr, end, area.attr, pages);
+		ret = populate_batch(space, *addr, end, area.attr, write,
+				     pages);
 	for (unsigned long i = 0; i < nr; i++)
 		if (pages[i])
 			put_page(pages[i]);
 	if (!ret)
 		*addr = end;
 	return ret == -EAGAIN ? 0 : ret;
+}
+
+/* As altvm_populate(), but as populate_some(). */
+static int populate(struct altvm_space *space, unsigned long *start,
+		    const struct populate *p)
+{
+	while (*start < p->end) {
+		int ret = populate_some(space, start, p);
+
+		if (ret)
+			return ret;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (altvm_space_wanted(space))
+			return -EAGAIN;
+		cond_resched();
+	}
+	return 0;
 }
 
 /**
@@ -104,22 +162,123 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
  *
  * Context: no lock held.
  * Return: 0; -EAGAIN if somebody waits for the calls in this space to leave it;
- * -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE and for files; -EINTR
- * if killed.
+ * -ENOMEM for a hole or without memory; -EFAULT for PROT_NONE, files, and where an
+ * access would fail; -EINTR if killed.
  */
 int altvm_populate(struct altvm_space *space, unsigned long *start,
 		   unsigned long end)
 {
-	while (*start < end) {
-		int ret = populate_some(space, start, end);
+	const struct populate p = {
+		.end = end,
+		.need = VM_ACCESS_FLAGS,
+		.write = VM_WRITE,
+	};
+	int ret = populate(space, start, &p);
 
+	return ret == -EACCES ? -EFAULT : ret;
+}
+
+/*
+ * What is at @addr for MADV_POPULATE_*?
+ * Return: 0, and @area says; -EINVAL without the right @need; -ENOMEM, -EINTR.
+ */
+static int advised_area(struct altvm_space *space, unsigned long addr,
+			unsigned long need, struct altvm_area *area)
+{
+	int ret;
+
+	while (addr >= space->start && addr < space->limit &&
+	       altvm_tree_next(space, addr, addr + PAGE_SIZE, area)) {
+		if (!(area->attr & ALTVM_ATTR_BUSY))
+			return area->attr & need ? 0 : -EINVAL;
+		ret = altvm_tree_wait(space, addr);
 		if (ret)
 			return ret;
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		if (altvm_space_wanted(space))
-			return -EAGAIN;
+	}
+	return -ENOMEM;
+}
+
+/* Have the core populate a file area.  As populate_advised(). */
+static int advised_file(unsigned long *start, unsigned long end, bool write)
+{
+	unsigned int flags = FOLL_HWPOISON | (write ? FOLL_WRITE : 0);
+	long nr = get_user_pages_unlocked(*start, (end - *start) >> PAGE_SHIFT,
+					  NULL, flags);
+
+	if (nr > 0)
+		*start += nr << PAGE_SHIFT;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return nr > 0 ? -EAGAIN : nr ?: -EFAULT;
+}
+
+/*
+ * Move *start over what could be populated of an area.
+ * Return: 0 at the end, -EAGAIN to go on, an errno of madvise(2).
+ */
+static int advised_part(struct altvm_ctx *ctx, unsigned long *start,
+			unsigned long end, bool write)
+{
+	struct populate p = {
+		.need = write ? VM_WRITE : VM_READ,
+		.write = write ? VM_WRITE : 0,
+	};
+	struct altvm_space *space = altvm_space_enter(ctx);
+	struct altvm_area area;
+	int ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = advised_area(space, *start, p.need, &area);
+	p.end = min(end, area.end);
+	if (!ret && !area.fa)
+		ret = populate(space, start, &p);
+	altvm_space_leave(space);
+	if (ret == -EACCES)
+		return -EAGAIN;
+	if (ret || !area.fa)
+		return ret ?: -EAGAIN;
+	return advised_file(start, p.end, write);
+}
+
+/* An access would fail at @addr, or so it seemed: is the area what it is to be? */
+static int advised_failed(struct altvm_ctx *ctx, unsigned long addr, bool write)
+{
+	struct altvm_space *space = altvm_space_enter(ctx);
+	struct altvm_area area;
+	int ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = advised_area(space, addr, write ? VM_WRITE : VM_READ, &area);
+	altvm_space_leave(space);
+	return ret ?: -EFAULT;
+}
+
+/**
+ * altvm_populate_advised() - MADV_POPULATE_READ and MADV_POPULATE_WRITE
+ * @ctx: the file's
+ * @start: page-aligned
+ * @end: exclusive
+ * @advice: which of them
+ *
+ * As madvise_populate() in mm/: what is before the first error has been populated.
+ *
+ * Context: no space entered; may do I/O.
+ * Return: 0; -ENOMEM for a hole or without memory; -EINVAL for an area without the
+ * right; -EFAULT where an access would raise a signal; -EHWPOISON; -EINTR, -ENXIO.
+ */
+int altvm_populate_advised(struct altvm_ctx *ctx, unsigned long start,
+			   unsigned long end, int advice)
+{
+	bool write = advice == MADV_POPULATE_WRITE;
+	int ret = 0;
+
+	while (start < end && (!ret || ret == -EAGAIN)) {
+		ret = advised_part(ctx, &start, end, write);
 		cond_resched();
 	}
-	return 0;
+	if (ret == -EFAULT)
+		return advised_failed(ctx, start, write);
+	return ret == -EAGAIN ? 0 : ret;
 }

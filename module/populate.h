@@ -6,5 +6,7 @@
 
 int altvm_populate(struct altvm_space *space, unsigned long *start,
 		   unsigned long end);
+int altvm_populate_advised(struct altvm_ctx *ctx, unsigned long start,
+			   unsigned long end, int advice);
 
 #endif /* ALTVM_POPULATE_H */

@@ -220,6 +220,8 @@ static struct vm_area_struct *page_vma(struct altvm_space *space,
  * @addr: page-aligned
  * @attr: of the area
  *
+ * Markers are never mapped.
+ *
  * Return: 0; -EBUSY if there is a PTE already, which stays; -ENOMEM.
  */
 int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
@@ -227,6 +229,8 @@ int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
 {
 	struct page *page = altvm_leaf_page(leaf, addr);
 
+	if (altvm_page_is_marker(page))
+		return 0;
 	if (altvm_page_is_zero(page))
 		return pte_insert_zero(space, addr, addr + PAGE_SIZE, attr,
 				       false);

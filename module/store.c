@@ -552,6 +552,19 @@ void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young)
 		leaf->nr--;
 }
 
+/* Drop one entry. */
+static void leaf_clear(struct altvm_leaf *leaf, unsigned int i)
+{
+	struct page *page = leaf->pages[i];
+
+	if (!page)
+		return;
+	leaf->pages[i] = NULL;
+	leaf->nr--;
+	if (altvm_page_is_real(page))
+		table_drop(page);
+}
+
 /**
  * altvm_leaf_strip() - drop the pages of a range
  * @leaf: locked
@@ -577,17 +590,44 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 		return before;
 	}
 	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
-	for (; nr; nr--, i++) {
-		struct page *page = leaf->pages[i];
-
-		if (!page)
-			continue;
-		leaf->pages[i] = NULL;
-		leaf->nr--;
-		if (altvm_page_is_real(page))
-			table_drop(page);
-	}
+	for (; nr; nr--, i++)
+		leaf_clear(leaf, i);
 	return before - leaf->nr;
+}
+
+static bool has_guard(const struct altvm_leaf *leaf, unsigned int i,
+		      unsigned int nr)
+{
+	for (; nr; nr--, i++)
+		if (leaf->pages[i] == ALTVM_GUARD)
+			return true;
+	return false;
+}
+
+/**
+ * altvm_leaf_discard() - drop the pages of a range, but keep its guards
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ *
+ * Otherwise as altvm_leaf_strip().
+ */
+void altvm_leaf_discard(struct altvm_leaf *leaf, unsigned long start,
+			unsigned long end)
+{
+	unsigned int i = pte_index(start), nr = (end - start) >> PAGE_SHIFT;
+
+	lockdep_assert_held(&leaf->lock);
+	if (!leaf->nr)
+		return;
+	if (leaf->share && !has_guard(leaf, i, nr)) {
+		altvm_leaf_strip(leaf, start, end);
+		return;
+	}
+	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	for (; nr; nr--, i++)
+		if (leaf->pages[i] != ALTVM_GUARD)
+			leaf_clear(leaf, i);
 }
 
 /* Whole leaves: what is stored in one comes to be stored in the other. */

@@ -30,8 +30,8 @@ struct altvm_share {
  * @table: there is a page table, which stays
  * @share: NULL if @pages is this leaf's alone
  * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
- *	(of which no references are taken), or a page of which the store has a
- *	reference; NULL while @nr is 0 or nothing has been stored yet
+ *	(of which no references are taken), a marker, or a page of which the
+ *	store has a reference; NULL while @nr is 0 or nothing has been stored yet
  *
  * A leaf stays until its space goes: so does the page table above which it
  * stands, which is far larger.
@@ -87,6 +87,8 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young);
 unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			      unsigned long end);
+void altvm_leaf_discard(struct altvm_leaf *leaf, unsigned long start,
+			unsigned long end);
 void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
 		     unsigned long new, struct altvm_leaf *from,
 		     unsigned long old, unsigned long len);
@@ -122,10 +124,22 @@ static inline bool altvm_page_is_zero(const struct page *page)
 	return ((unsigned long)page & ~1UL) == (unsigned long)ZERO_PAGE(0);
 }
 
+/* Entries that are no page: their bit 1 is set. */
+#define ALTVM_MARKER_BIT 2UL
+/* An access raises SIGSEGV, see MADV_GUARD_INSTALL. */
+#define ALTVM_GUARD ((struct page *)2UL)
+/* The memory is broken: an access raises SIGBUS. */
+#define ALTVM_POISON ((struct page *)6UL)
+
+static inline bool altvm_page_is_marker(const struct page *page)
+{
+	return (unsigned long)page & ALTVM_MARKER_BIT;
+}
+
 /* Is an entry a page, of which the store has a reference? */
 static inline bool altvm_page_is_real(const struct page *page)
 {
-	return page && !altvm_page_is_zero(page);
+	return page && !altvm_page_is_marker(page) && !altvm_page_is_zero(page);
 }
 
 int altvm_store_module_init(void);
