@@ -27,6 +27,8 @@ enum op {
 	MAP_MEMORY,
 	UNMAP,
 	PROTECT,
+	ADVISE,
+	REMOVE,
 	WRITE,
 	TRUNCATE,
 	PUNCH,
@@ -36,13 +38,15 @@ enum op {
 
 /* How many of 100 steps. */
 static const int share[OPS] = {
-	[LOAD] = 24,
-	[STORE] = 30,
+	[LOAD] = 20,
+	[STORE] = 26,
 	[MAP_FILE_SHARED] = 6,
 	[MAP_FILE_PRIVATE] = 8,
 	[MAP_MEMORY] = 2,
 	[UNMAP] = 4,
 	[PROTECT] = 8,
+	[ADVISE] = 7,
+	[REMOVE] = 1,
 	[WRITE] = 8,
 	[TRUNCATE] = 5,
 	[PUNCH] = 4,
@@ -50,8 +54,9 @@ static const int share[OPS] = {
 };
 
 static const char *const names[OPS] = {
-	"load",	   "store", "map shared", "map private", "map memory", "unmap",
-	"protect", "write", "truncate",	  "punch",	 "fork",
+	"load",	   "store",  "map shared", "map private", "map memory", "unmap",
+	"protect", "advise", "remove",	   "write",	  "truncate",	"punch",
+	"fork",
 };
 
 /**
@@ -63,12 +68,13 @@ static const char *const names[OPS] = {
  * @within: bytes from the start of the page
  * @prot: for a mapping
  * @reader: the descriptor is read-only
+ * @advice: MADV_*
  * @value: to store, or for a child's random numbers
  */
 struct step {
 	enum op op;
 	size_t page, pages, from, within;
-	int prot;
+	int prot, advice;
 	bool reader;
 	uint64_t value;
 };
@@ -98,17 +104,22 @@ static enum op random_op(struct rng *rng, bool child)
 	while (n >= share[op])
 		n -= share[op++];
 	/* A child does nothing to the file but by its mappings. */
-	return child && op >= WRITE ? STORE : op;
+	return child && op >= REMOVE ? STORE : op;
 }
 
 static struct step random_step(struct rng *rng, bool child)
 {
 	static const int prot[] = { PROT_NONE, PROT_READ, RW, RW, RX, RWX };
 	static const size_t within[] = { 0, 8, 2048, PAGE - 8 };
+	static const int advice[] = { MADV_DONTNEED,	  MADV_DONTNEED,
+				      MADV_DONTNEED,	  MADV_POPULATE_READ,
+				      MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+				      MADV_WILLNEED };
 	struct step s = {
 		.op = random_op(rng, child),
 		.within = within[rng_below(rng, ARRAY_SIZE(within))],
 		.prot = prot[rng_below(rng, ARRAY_SIZE(prot))],
+		.advice = advice[rng_below(rng, ARRAY_SIZE(advice))],
 		.reader = !rng_below(rng, 5),
 		.value = rng_next(rng),
 		.from = rng_below(rng, FILE_MAX),
@@ -173,6 +184,10 @@ static long do_step(const struct side *side, const struct step *s)
 		return ERRNO_OF(vm_munmap(vm, p, s->pages * PAGE));
 	case PROTECT:
 		return ERRNO_OF(vm_mprotect(vm, p, s->pages * PAGE, s->prot));
+	case ADVISE:
+		return ERRNO_OF(vm_madvise(vm, p, s->pages * PAGE, s->advice));
+	case REMOVE:
+		return ERRNO_OF(vm_madvise(vm, p, s->pages * PAGE, MADV_REMOVE));
 	case WRITE:
 		return pwrite(side->fd[0], &s->value, sizeof(s->value),
 			      s->page * PAGE + s->within);
@@ -189,9 +204,9 @@ static long do_step(const struct side *side, const struct step *s)
 static void print_step(const struct step *s)
 {
 	fprintf(stderr,
-		"# %s page %zu, %zu pages, from %zu, byte %zu, prot %d%s\n",
+		"# %s page %zu, %zu pages, from %zu, byte %zu, prot %d, advice %d%s\n",
 		names[s->op], s->page, s->pages, s->from, s->within, s->prot,
-		s->reader ? ", reader" : "");
+		s->advice, s->reader ? ", reader" : "");
 }
 
 static void print_history(const struct twins *t)

@@ -8,6 +8,15 @@
  */
 #include "fixture.h"
 
+/* Newer than some C libraries. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
 #define PAGES 64
 #define STEPS 1500
 #define HISTORY 12
@@ -18,6 +27,7 @@ enum op {
 	OP_MPROTECT,
 	OP_MREMAP,
 	OP_MINCORE,
+	OP_MADVISE,
 	OP_READ,
 	OP_WRITE,
 	OP_CALL,
@@ -25,8 +35,8 @@ enum op {
 };
 
 static const char *const op_names[NR_OPS] = {
-	"mmap",	   "munmap", "mprotect", "mremap",
-	"mincore", "read",   "write",	 "call",
+	"mmap",	   "munmap",  "mprotect", "mremap", "mincore",
+	"madvise", "read",    "write",	  "call",
 };
 
 /**
@@ -41,6 +51,7 @@ static const char *const op_names[NR_OPS] = {
  * @off: of the call
  * @new_len: of mremap, in bytes
  * @new_addr: of mremap, an offset in the zone
+ * @advice: of the call
  * @value: to write
  */
 struct step {
@@ -54,6 +65,7 @@ struct step {
 	long off;
 	unsigned long new_len;
 	unsigned long new_addr;
+	int advice;
 	uint64_t value;
 };
 
@@ -142,6 +154,9 @@ static void run_step(struct vm *vm, const struct step *s, struct outcome *o)
 	case OP_MINCORE:
 		o->ret = vm_mincore(vm, addr, s->len, o->vec);
 		break;
+	case OP_MADVISE:
+		o->ret = vm_madvise(vm, addr, s->len, s->advice);
+		break;
 	default:
 		run_access(vm, s, addr, o);
 		return;
@@ -164,6 +179,8 @@ static void print_step(const char *what, const struct step *s)
 	if (s->op == OP_MREMAP)
 		fprintf(stderr, ", %#lx, flags %#x, base + %#lx", s->new_len,
 			s->flags, s->new_addr);
+	if (s->op == OP_MADVISE)
+		fprintf(stderr, ", advice %d", s->advice);
 	fprintf(stderr, ")\n");
 }
 
@@ -255,16 +272,26 @@ static void random_remap(struct rng *rng, struct step *s)
 	}
 }
 
+static int random_advice(struct rng *rng)
+{
+	return PICK(rng, MADV_DONTNEED, MADV_DONTNEED, MADV_DONTNEED,
+		    MADV_POPULATE_READ, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+		    MADV_POPULATE_WRITE, MADV_DONTNEED_LOCKED, MADV_WILLNEED,
+		    MADV_REMOVE, MADV_RANDOM, MADV_NORMAL);
+}
+
 static void random_step(struct rng *rng, struct step *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->op = PICK(rng, OP_MMAP, OP_MMAP, OP_MMAP, OP_MUNMAP, OP_MUNMAP,
 		     OP_MPROTECT, OP_MPROTECT, OP_MPROTECT, OP_MREMAP,
-		     OP_MREMAP, OP_MREMAP, OP_MINCORE, OP_READ, OP_WRITE,
-		     OP_WRITE, OP_WRITE, OP_CALL);
+		     OP_MREMAP, OP_MREMAP, OP_MINCORE, OP_MADVISE, OP_MADVISE,
+		     OP_MADVISE, OP_READ, OP_WRITE, OP_WRITE, OP_WRITE, OP_CALL);
 	s->prot = random_prot(rng);
 	s->value = (rng_next(rng) & ~0xffUL) | RET_INSN;
 	random_range(rng, s);
+	if (s->op == OP_MADVISE)
+		s->advice = random_advice(rng);
 	if (s->op >= OP_READ)
 		s->len = 8;
 	if (s->op == OP_MMAP)
@@ -337,6 +364,7 @@ static void make_odd(struct rng *rng, struct step *s)
 			odd.new_addr += PICK(rng, 0, 0, 1, 2048);
 			break;
 		default:
+			odd.advice = PICK(rng, -1, 5, 6, 7, 26, 99, 1 << 20);
 			odd.off = PICK(rng, 1, 2048, PAGE, 1L << 40, -PAGE);
 			if (!rng_below(rng, 4))
 				odd.flags &= ~MAP_ANONYMOUS;
