@@ -52,6 +52,12 @@ static int altvm_world_msync(struct world *world, char *addr, size_t len,
 	return altvm_msync(world->priv, addr, len, flags) ? -errno : 0;
 }
 
+static int altvm_world_madvise(struct world *world, char *addr, size_t len,
+		  int advice)
+{
+	return altvm_madvise(world->priv, addr, len, advice) ? -errno : 0;
+}
+
 static int altvm_world_refused(struct world *world)
 {
 	return ioctl(world->fd, 0) ? -errno : 0;
@@ -65,5 +71,6 @@ const struct world_ops altvm_world_ops = {
 	.protect = altvm_world_protect,
 	.mincore = altvm_world_mincore,
 	.msync = altvm_world_msync,
+	.madvise = altvm_world_madvise,
 	.refused = altvm_world_refused,
 };

@@ -34,6 +34,7 @@ struct world_ops {
 	int (*mincore)(struct world *world, char *addr, size_t len,
 		       unsigned char *vec);
 	int (*msync)(struct world *world, char *addr, size_t len, int flags);
+	int (*madvise)(struct world *world, char *addr, size_t len, int advice);
 	/* the cheapest call: one that is refused as unknown */
 	int (*refused)(struct world *world);
 };
@@ -106,7 +107,7 @@ typedef int (*op_fn)(struct lane *lane, unsigned long i);
  * @ops: how often @op is called in one batch
  * @units: how many units one @op is
  * @pages: the size of the mapping that the row works on
- * @prot: the protection that the row changes to
+ * @prot: the protection that the row changes to, or the advice that it gives
  * @flags: ROW_*
  * @dir: where the file is that the row maps; NULL for anonymous memory
  * @map: MAP_SHARED, or 0 for MAP_PRIVATE

@@ -63,6 +63,12 @@ static int native_msync(struct world *world, char *addr, size_t len, int flags)
 	return msync(addr, len, flags) ? -errno : 0;
 }
 
+static int native_madvise(struct world *world, char *addr, size_t len,
+		  int advice)
+{
+	return madvise(addr, len, advice) ? -errno : 0;
+}
+
 static int native_refused(struct world *world)
 {
 	return ioctl(world->fd, 0) ? -errno : 0;
@@ -76,5 +82,6 @@ const struct world_ops native_world_ops = {
 	.protect = native_protect,
 	.mincore = native_mincore,
 	.msync = native_msync,
+	.madvise = native_madvise,
 	.refused = native_refused,
 };

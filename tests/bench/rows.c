@@ -162,6 +162,33 @@ static int op_merge(struct lane *lane, unsigned long i)
 	return lane_protect(lane, lane->addr + (2 * i + 1) * PAGE, PAGE, RW);
 }
 
+static int lane_advise(struct lane *lane, char *addr, size_t len)
+{
+	struct world *world = lane->world;
+
+	return world->ops->madvise(world, addr, len, lane->row->prot);
+}
+
+static int op_advise(struct lane *lane, unsigned long i)
+{
+	return lane_advise(lane, lane->addr, lane_bytes(lane));
+}
+
+/* One page, none beside another. */
+static int op_advise_scattered(struct lane *lane, unsigned long i)
+{
+	return lane_advise(lane, lane->addr + 2 * i * PAGE, PAGE);
+}
+
+static int op_advise_touch(struct lane *lane, unsigned long i)
+{
+	int ret = lane_advise(lane, lane->addr, lane_bytes(lane));
+
+	if (!ret)
+		touch_pages(lane->addr, lane->row->pages);
+	return ret;
+}
+
 static int op_mincore(struct lane *lane, unsigned long i)
 {
 	struct world *world = lane->world;
@@ -231,6 +258,24 @@ const struct row rows[] = {
 	  .setup = setup_split, .teardown = teardown_unmap, .op = op_merge },
 	{ "mprotect alternating 100000", "call", 50000, 1, 100001, PROT_READ,
 	  MAPPED, .op = op_split, .flags = ROW_ONCE },
+
+	/* Giving pages back, and getting them, without a new mapping. */
+	{ "DONTNEED 1", "page", 128, 1, 256, MADV_DONTNEED, RESIDENT,
+	  .op = op_advise_scattered },
+	{ "DONTNEED 1M", "page", 1, 256, 256, MADV_DONTNEED, RESIDENT,
+	  .op = op_advise },
+	{ "DONTNEED 16M", "page", 1, 16 * MIB, 16 * MIB, MADV_DONTNEED,
+	  POPULATED, .op = op_advise, .flags = ROW_ONCE },
+	{ "DONTNEED 1, touch", "cycle", 128, 1, 1, MADV_DONTNEED, RESIDENT,
+	  .op = op_advise_touch },
+	{ "DONTNEED 1 untouched", "call", 128, 1, 256, MADV_DONTNEED, MAPPED,
+	  .op = op_advise_scattered },
+	{ "DONTNEED 1M file", "page", 1, 256, 256, MADV_DONTNEED, RESIDENT,
+	  .op = op_advise, SHARED(EXT4) },
+	{ "POPULATE_WRITE 1M", "page", 1, 256, 256, MADV_POPULATE_WRITE, MAPPED,
+	  .op = op_advise },
+	{ "POPULATE_READ 1M", "page", 1, 256, 256, MADV_POPULATE_READ, MAPPED,
+	  .op = op_advise },
 
 	/* Fork. */
 	{ "fork, nothing mapped", "fork", 16, 1, .op = op_fork,
