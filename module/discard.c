@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Advice by which memory loses its contents: MADV_DONTNEED.
+ * Advice by which memory loses its contents: MADV_DONTNEED, MADV_GUARD_INSTALL; and
+ * MADV_GUARD_REMOVE.
  *
  * Leaf by leaf, each locked: what the store has is dropped, and the PTEs are zapped.
  * Both under one hold of the lock, although a zap of the whole range would flush the
@@ -11,6 +12,9 @@
  * The order is that of munmap (map.c): what other spaces may own is zapped first,
  * everything else afterwards, so that the zap frees it by the batch.
  *
+ * A guard is an entry of the store which is no page, and has no PTE: an access raises
+ * SIGSEGV.  It stays until it is removed, or the range is unmapped.
+ *
  * Locks: altvm_leaf.lock.  The tree is read again with it held: whoever has changed
  * it comes for the leaf later, and finds it as it would be had we come before.
  */
@@ -20,16 +24,6 @@
 #include "discard.h"
 #include "pte.h"
 #include "store.h"
-
-/* Is [start, end) still in an area like this one?  The leaf is locked. */
-static bool is_current(struct altvm_space *space, const struct altvm_area *area,
-		       unsigned long start, unsigned long end)
-{
-	struct altvm_area now;
-
-	return altvm_tree_next(space, start, end, &now) && now.start <= start &&
-	       now.end >= end && now.attr == area->attr && now.fa == area->fa;
-}
 
 /* Drop what is stored and mapped of [start, end).  The leaf is locked. */
 static void drop(struct altvm_space *space, struct altvm_leaf *leaf,
@@ -47,6 +41,41 @@ static void drop(struct altvm_space *space, struct altvm_leaf *leaf,
 		altvm_pte_zap(space, start, end);
 }
 
+/* Let whoever waits for the space have it, or end. */
+static bool has_to_stop(struct altvm_space *space)
+{
+	return altvm_space_wanted(space) || fatal_signal_pending(current);
+}
+
+/*
+ * Do something to each leaf in an area.
+ * Return: 0; -EAGAIN if the area has changed.
+ */
+static int each_leaf(struct altvm_space *space, struct altvm_area *area,
+		     void (*fn)(struct altvm_space *space,
+				struct altvm_leaf *leaf, unsigned long start,
+				unsigned long end, bool file))
+{
+	unsigned long lo, hi, end = area->end;
+	struct altvm_leaf *leaf;
+
+	altvm_for_each_leaf(space, leaf, area->start, end, lo, hi) {
+		bool same;
+
+		mutex_lock(&leaf->lock);
+		same = altvm_tree_is_same(space, area, lo, hi);
+		if (same)
+			fn(space, leaf, lo, hi, area->fa);
+		mutex_unlock(&leaf->lock);
+		if (!same || has_to_stop(space)) {
+			area->end = same ? hi : lo;
+			return same ? 0 : -EAGAIN;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
 /**
  * altvm_discard_area() - MADV_DONTNEED, MADV_DONTNEED_LOCKED
  * @space: entered
@@ -61,28 +90,78 @@ static void drop(struct altvm_space *space, struct altvm_leaf *leaf,
 int altvm_discard_area(struct altvm_space *space, struct altvm_area *area,
 		       int advice)
 {
-	unsigned long lo, hi, end = area->end;
-	struct altvm_leaf *leaf;
-
 	if (area->attr & VM_LOCKED && advice != MADV_DONTNEED_LOCKED)
 		return -EINVAL;
-	altvm_for_each_leaf(space, leaf, area->start, end, lo, hi) {
-		bool current_area;
+	return each_leaf(space, area, drop);
+}
 
+/* Put guards at [start, end), part of a leaf.  The leaf is locked. */
+static int install(struct altvm_space *space, struct altvm_leaf *leaf,
+		   const struct altvm_area *area, unsigned long start,
+		   unsigned long end)
+{
+	if (!altvm_tree_is_same(space, area, start, end))
+		return -EAGAIN;
+	if (altvm_leaf_prepare(leaf))
+		return -ENOMEM;
+	drop(space, leaf, start, end, area->fa);
+	for (; start < end; start += PAGE_SIZE)
+		altvm_leaf_set(leaf, start, ALTVM_GUARD);
+	return 0;
+}
+
+/**
+ * altvm_discard_guard() - MADV_GUARD_INSTALL
+ * @space: entered
+ * @area: as for altvm_discard_area()
+ * @advice: that
+ *
+ * As madvise_guard_install() in mm/ of Linux 6.15.  What is there is dropped.
+ *
+ * Return: as altvm_discard_area(); -ENOMEM.
+ */
+int altvm_discard_guard(struct altvm_space *space, struct altvm_area *area,
+			int advice)
+{
+	unsigned long lo = area->start, hi, end = area->end;
+
+	if (area->attr & VM_LOCKED)
+		return -EINVAL;
+	for (; lo < end; lo = hi) {
+		struct altvm_leaf *leaf = altvm_store_get(space, lo);
+		int ret;
+
+		if (!leaf)
+			return -ENOMEM;
+		hi = min(end, ALIGN(lo + 1, PMD_SIZE));
 		mutex_lock(&leaf->lock);
-		current_area = is_current(space, area, lo, hi);
-		if (current_area)
-			drop(space, leaf, lo, hi, area->fa);
+		ret = install(space, leaf, area, lo, hi);
 		mutex_unlock(&leaf->lock);
-		if (!current_area) {
-			area->end = lo;
-			return -EAGAIN;
-		}
-		if (altvm_space_wanted(space) || fatal_signal_pending(current)) {
-			area->end = hi;
-			return 0;
+		if (ret || has_to_stop(space)) {
+			area->end = ret ? lo : hi;
+			return ret;
 		}
 		cond_resched();
 	}
 	return 0;
+}
+
+static void unguard(struct altvm_space *space, struct altvm_leaf *leaf,
+		    unsigned long start, unsigned long end, bool file)
+{
+	altvm_leaf_unguard(leaf, start, end);
+}
+
+/**
+ * altvm_discard_unguard() - MADV_GUARD_REMOVE
+ * @space: entered
+ * @area: as for altvm_discard_area()
+ * @advice: that
+ *
+ * Return: 0, -EAGAIN if the area has changed.
+ */
+int altvm_discard_unguard(struct altvm_space *space, struct altvm_area *area,
+			  int advice)
+{
+	return each_leaf(space, area, unguard);
 }

@@ -630,6 +630,26 @@ void altvm_leaf_discard(struct altvm_leaf *leaf, unsigned long start,
 			leaf_clear(leaf, i);
 }
 
+/**
+ * altvm_leaf_unguard() - drop the guards of a range
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ */
+void altvm_leaf_unguard(struct altvm_leaf *leaf, unsigned long start,
+			unsigned long end)
+{
+	unsigned int i = pte_index(start), nr = (end - start) >> PAGE_SHIFT;
+
+	lockdep_assert_held(&leaf->lock);
+	if (!leaf->nr || !has_guard(leaf, i, nr))
+		return;
+	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	for (; nr; nr--, i++)
+		if (leaf->pages[i] == ALTVM_GUARD)
+			leaf_clear(leaf, i);
+}
+
 /* Whole leaves: what is stored in one comes to be stored in the other. */
 static void leaf_swap(struct altvm_leaf *a, struct altvm_leaf *b)
 {

@@ -89,6 +89,8 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			      unsigned long end);
 void altvm_leaf_discard(struct altvm_leaf *leaf, unsigned long start,
 			unsigned long end);
+void altvm_leaf_unguard(struct altvm_leaf *leaf, unsigned long start,
+			unsigned long end);
 void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
 		     unsigned long new, struct altvm_leaf *from,
 		     unsigned long old, unsigned long len);

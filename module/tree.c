@@ -169,6 +169,26 @@ bool altvm_tree_next(struct altvm_space *space, unsigned long start,
 }
 
 /**
+ * altvm_tree_is_same() - is a range still in an area like this one?
+ * @space: entered
+ * @area: as altvm_tree_next() has found it; its range does not matter
+ * @start: of the range
+ * @end: of the range, exclusive
+ *
+ * With the leaf locked in which the range is: whoever changes the tree comes for
+ * the leaf later.
+ */
+bool altvm_tree_is_same(struct altvm_space *space,
+			const struct altvm_area *area, unsigned long start,
+			unsigned long end)
+{
+	struct altvm_area now;
+
+	return altvm_tree_next(space, start, end, &now) && now.start <= start &&
+	       now.end >= end && now.attr == area->attr && now.fa == area->fa;
+}
+
+/**
  * altvm_tree_prev() - the last area or busy range below an address
  * @space: entered
  * @addr: in bytes

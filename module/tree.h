@@ -54,6 +54,9 @@ bool altvm_tree_load(struct altvm_space *space, unsigned long addr,
 		     unsigned long *attr, struct altvm_file_area **fa);
 bool altvm_tree_next(struct altvm_space *space, unsigned long start,
 		     unsigned long end, struct altvm_area *area);
+bool altvm_tree_is_same(struct altvm_space *space,
+			const struct altvm_area *area, unsigned long start,
+			unsigned long end);
 bool altvm_tree_prev(struct altvm_space *space, unsigned long addr,
 		     struct altvm_area *area);
 int altvm_tree_gap(struct altvm_space *space, unsigned long size,
