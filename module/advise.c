@@ -6,7 +6,8 @@
  * fork (space.c), the file system's readahead, by the flags of the area's own VMA,
  * and the listing (debug.c) for those who dump memory.  Other advice is acted on at
  * once, area by area: on pages with the space entered, see discard.c; on files with
- * the space left, see fileadvice.c.  To populate is neither, see populate.c.
+ * the space left, see fileadvice.c.  To populate, and to poison, is both: see
+ * populate.c and poison.c.
  *
  * Locks: altvm_space.lock, for attributes only.
  */
@@ -14,10 +15,12 @@
 #include <uapi/linux/mman.h>
 
 #include "advise.h"
+#include "compat.h"
 #include "discard.h"
 #include "file.h"
 #include "fileadvice.h"
 #include "map.h"
+#include "poison.h"
 #include "populate.h"
 #include "tree.h"
 
@@ -71,6 +74,10 @@ static const struct advice advices[] = {
 				 .range = altvm_populate_advised },
 	[MADV_POPULATE_WRITE] = { .known = true,
 				  .range = altvm_populate_advised },
+	[MADV_HWPOISON] = { .known = ALTVM_MEMORY_FAILURE,
+			    .range = altvm_poison_advised },
+	[MADV_SOFT_OFFLINE] = { .known = ALTVM_MEMORY_FAILURE,
+				.range = altvm_poison_advised },
 };
 
 /* One area, clipped to the range.  The space is locked. */

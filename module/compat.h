@@ -21,4 +21,7 @@
 #error "this version of altvm supports Linux 6.12"
 #endif
 
+/* Can the kernel take broken memory out of use? */
+#define ALTVM_MEMORY_FAILURE IS_ENABLED(CONFIG_MEMORY_FAILURE)
+
 #endif /* ALTVM_COMPAT_H */

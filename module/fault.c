@@ -84,6 +84,8 @@ int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf)
 
 	if (unlikely(altvm_page_is_marker(page)))
 		return page == ALTVM_GUARD ? -EFAULT : -EHWPOISON;
+	if (copy && unlikely(PageHWPoison(page)))
+		return -EHWPOISON;
 	if (page && !f->write)
 		return 0;
 	/* The core has a reference of what is mapped, and so have we. */
