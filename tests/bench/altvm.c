@@ -53,7 +53,7 @@ static int altvm_world_msync(struct world *world, char *addr, size_t len,
 }
 
 static int altvm_world_madvise(struct world *world, char *addr, size_t len,
-		  int advice)
+			       int advice)
 {
 	return altvm_madvise(world->priv, addr, len, advice) ? -errno : 0;
 }

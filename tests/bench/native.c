@@ -64,7 +64,7 @@ static int native_msync(struct world *world, char *addr, size_t len, int flags)
 }
 
 static int native_madvise(struct world *world, char *addr, size_t len,
-		  int advice)
+			  int advice)
 {
 	return madvise(addr, len, advice) ? -errno : 0;
 }

@@ -286,6 +286,40 @@ static void leaf_zero_ahead(struct kunit *test)
 	mutex_unlock(&leaf->lock);
 }
 
+/* Guards stay when pages are discarded, and nobody takes a marker for a page. */
+static void leaf_markers(struct kunit *test)
+{
+	struct altvm_space *space = new_space(test);
+	struct altvm_leaf *leaf = lock_leaf(test, space, leaf_at(1));
+	unsigned long guard = leaf_at(1), page = guard + PAGE_SIZE;
+	unsigned long poison = page + PAGE_SIZE, end = poison + PAGE_SIZE;
+	struct page *a = new_page(test);
+
+	KUNIT_EXPECT_FALSE(test, altvm_page_is_real(ALTVM_GUARD));
+	KUNIT_EXPECT_FALSE(test, altvm_page_is_real(ALTVM_POISON));
+	KUNIT_EXPECT_FALSE(test, altvm_page_is_marker(a));
+	KUNIT_EXPECT_FALSE(test, altvm_page_is_marker(ALTVM_ZERO_AHEAD));
+	altvm_leaf_set(leaf, guard, ALTVM_GUARD);
+	altvm_leaf_set(leaf, page, a);
+	altvm_leaf_set(leaf, poison, ALTVM_POISON);
+	KUNIT_EXPECT_EQ(test, 3U, leaf->nr);
+
+	altvm_leaf_unguard(leaf, page, end);
+	KUNIT_EXPECT_EQ(test, 3U, leaf->nr);
+	altvm_leaf_discard(leaf, guard, end);
+	KUNIT_EXPECT_EQ(test, 1U, leaf->nr);
+	KUNIT_EXPECT_EQ(test, 1, page_count(a));
+	KUNIT_EXPECT_PTR_EQ(test, ALTVM_GUARD, altvm_leaf_page(leaf, guard));
+	KUNIT_EXPECT_NULL(test, altvm_leaf_page(leaf, poison));
+	altvm_leaf_unguard(leaf, guard, end);
+	KUNIT_EXPECT_EQ(test, 0U, leaf->nr);
+
+	altvm_leaf_set(leaf, guard, ALTVM_GUARD);
+	KUNIT_EXPECT_EQ(test, 1U, altvm_leaf_strip(leaf, guard, end));
+	KUNIT_EXPECT_NULL(test, altvm_leaf_page(leaf, guard));
+	mutex_unlock(&leaf->lock);
+}
+
 static void leaf_replace(struct kunit *test)
 {
 	struct altvm_space *space = new_space(test);
@@ -689,19 +723,13 @@ static void store_random_clones(struct kunit *test)
 }
 
 static struct kunit_case store_cases[] = {
-	KUNIT_CASE(store_find),
-	KUNIT_CASE(store_next),
-	KUNIT_CASE(store_for_each),
-	KUNIT_CASE(leaf_counts),
-	KUNIT_CASE(leaf_zero_page),
-	KUNIT_CASE(leaf_zero_ahead),
-	KUNIT_CASE(leaf_replace),
-	KUNIT_CASE(store_clone),
-	KUNIT_CASE(store_own),
-	KUNIT_CASE(store_destroy),
-	KUNIT_CASE(store_random),
-	KUNIT_CASE(store_random_clones),
-	{},
+	KUNIT_CASE(store_find),		 KUNIT_CASE(store_next),
+	KUNIT_CASE(store_for_each),	 KUNIT_CASE(leaf_counts),
+	KUNIT_CASE(leaf_zero_page),	 KUNIT_CASE(leaf_zero_ahead),
+	KUNIT_CASE(leaf_markers),	 KUNIT_CASE(leaf_replace),
+	KUNIT_CASE(store_clone),	 KUNIT_CASE(store_own),
+	KUNIT_CASE(store_destroy),	 KUNIT_CASE(store_random),
+	KUNIT_CASE(store_random_clones), {},
 };
 
 static struct kunit_suite store_suite = {

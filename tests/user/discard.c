@@ -176,8 +176,7 @@ TEST_F(discard, protected_memory)
 				  probe_read(p, NULL, NULL));
 			EXPECT_EQ(SIGSEGV, probe_write(p, 1, NULL));
 			ASSERT_EQ(0, vm_mprotect(vm, p, NR * PAGE, RW));
-			EXPECT_TRUE(
-				pages_are(vm, FIRST, NR, dropped(m, 'p')));
+			EXPECT_TRUE(pages_are(vm, FIRST, NR, dropped(m, 'p')));
 			close(fd);
 		}
 }
@@ -204,8 +203,8 @@ TEST_F(discard, holes)
 		EXPECT_FAIL(ENOMEM, advise(vm, FIRST + 4, 2, drops[i]));
 		EXPECT_FAIL(ENOMEM, advise(vm, 0, 1, drops[i]));
 		/* To the zone's end and beyond. */
-		EXPECT_FAIL(ENOMEM, vm_madvise(vm, vm_page(vm, FIRST + 9),
-					       GiB, drops[i]));
+		EXPECT_FAIL(ENOMEM, vm_madvise(vm, vm_page(vm, FIRST + 9), GiB,
+					       drops[i]));
 		EXPECT_TRUE(pages_are(vm, FIRST + 9, 3, 0));
 	}
 }
@@ -425,9 +424,8 @@ TEST_F(discard, each_its_own)
 		EXPECT_EQ(0, advise(vm, FIRST + 4, 12, MADV_DONTNEED));
 		EXPECT_TRUE(pages_are(vm, FIRST + 4, 12, dropped(m, 'p')));
 		EXPECT_TRUE(say(line) && hear(line));
-		EXPECT_TRUE(pages_are(
-			vm, FIRST + 8, 4,
-			memory_is_shared(m) ? 'c' : initial(m)));
+		EXPECT_TRUE(pages_are(vm, FIRST + 8, 4,
+				      memory_is_shared(m) ? 'c' : initial(m)));
 		memset(vm_page(vm, FIRST + 8), 'q', 4 * PAGE);
 		EXPECT_TRUE(say(line));
 		EXPECT_EQ(0, end_of(pid));
@@ -583,8 +581,7 @@ TEST_F_TIMEOUT(discard, gone_for_other_threads, SLOW)
 			continue;
 		stop = false;
 		asked = answered = 0;
-		ASSERT_NE(MAP_FAILED,
-			  (void *)memory_map(vm, m, 0, NR, RW, fd));
+		ASSERT_NE(MAP_FAILED, (void *)memory_map(vm, m, 0, NR, RW, fd));
 		ASSERT_EQ(0, pthread_create(&thread, NULL, looks, vm));
 		for (i = 1; i <= scaled(2000); i++) {
 			*(volatile uint64_t *)vm_page(vm, 5) = i;
@@ -629,8 +626,8 @@ TEST_F_TIMEOUT(discard, beside_new_mappings, SLOW)
 	for (i = 0; i < scaled(1500) && !wrong; i++) {
 		memset(vm_page(vm, FIRST), 'p', NR * PAGE);
 		if (i & 1)
-			ASSERT_EQ(0, vm_munmap(vm, vm_page(vm, FIRST),
-					       NR * PAGE));
+			ASSERT_EQ(0,
+				  vm_munmap(vm, vm_page(vm, FIRST), NR * PAGE));
 		ASSERT_NE(MAP_FAILED,
 			  (void *)vm_map_at(vm, FIRST, NR, PROT_READ));
 		for (page = 0; page < NR; page++)

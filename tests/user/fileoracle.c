@@ -54,9 +54,9 @@ static const int share[OPS] = {
 };
 
 static const char *const names[OPS] = {
-	"load",	   "store",  "map shared", "map private", "map memory", "unmap",
-	"protect", "advise", "remove",	   "write",	  "truncate",	"punch",
-	"fork",
+	"load",	    "store",   "map shared", "map private", "map memory",
+	"unmap",    "protect", "advise",     "remove",	    "write",
+	"truncate", "punch",   "fork",
 };
 
 /**
@@ -187,7 +187,8 @@ static long do_step(const struct side *side, const struct step *s)
 	case ADVISE:
 		return ERRNO_OF(vm_madvise(vm, p, s->pages * PAGE, s->advice));
 	case REMOVE:
-		return ERRNO_OF(vm_madvise(vm, p, s->pages * PAGE, MADV_REMOVE));
+		return ERRNO_OF(
+			vm_madvise(vm, p, s->pages * PAGE, MADV_REMOVE));
 	case WRITE:
 		return pwrite(side->fd[0], &s->value, sizeof(s->value),
 			      s->page * PAGE + s->within);

@@ -79,7 +79,7 @@ static char look_at(char *p)
 	uint64_t value;
 
 	if (probe_read(p, &value, &f))
-		return f.sig == SIGBUS	       ? '!' :
+		return f.sig == SIGBUS	     ? '!' :
 		       f.code == SEGV_MAPERR ? '.' :
 					       '-';
 	return value ? (char)value : '0';
@@ -101,8 +101,8 @@ static char lost(enum memory m)
 	return memory_is_shared(m) ? 'p' : memory_is_file(m) ? 'f' : '0';
 }
 
-#define for_each_guarded(m, fd)                               \
-	for_each_memory(m)                                    \
+#define for_each_guarded(m, fd) \
+	for_each_memory(m)      \
 		if (((fd) = furnish(&self->vm, (m))) >= 0)
 
 TEST_F(guard, an_access_raises_sigsegv)
@@ -242,16 +242,38 @@ TEST_F(guard, goes_with_its_mapping)
 	for_each_guarded(m, fd) {
 		EXPECT_EQ(0, install(vm, FIRST, NR));
 		ASSERT_EQ(0, vm_munmap(vm, p, 4 * PAGE));
-		ASSERT_NE(MAP_FAILED,
-			  (void *)vm_map_at(vm, FIRST, 4, RW));
-		ASSERT_NE(MAP_FAILED,
-			  (void *)vm_map_at(vm, FIRST + 8, 4, RW));
+		ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST, 4, RW));
+		ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST + 8, 4, RW));
 		EXPECT_STREQ("0000....0000....", look(vm));
 		close(fd);
 	}
 }
 
-/* Where it is mapped, and where a file is cut off. */
+TEST_F(guard, moves_with_its_mapping)
+{
+	struct vm *vm = &self->vm;
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	enum memory m;
+	int fd;
+
+	for_each_guarded(m, fd) {
+		char *to = vm_page(vm, 520);
+
+		EXPECT_EQ(0, install(vm, FIRST + 4, 4));
+		ASSERT_EQ(to, vm_mremap(vm, vm_page(vm, FIRST), NR * PAGE,
+					NR * PAGE, flags, to));
+		EXPECT_EQ('p', look_at(to + 3 * PAGE));
+		EXPECT_EQ('.', look_at(to + 4 * PAGE));
+		EXPECT_EQ('.', look_at(to + 7 * PAGE));
+		EXPECT_EQ('p', look_at(to + 8 * PAGE));
+		ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST, NR, RW));
+		EXPECT_STREQ("0000000000000000", look(vm));
+		ASSERT_EQ(0, vm_munmap(vm, to, NR * PAGE));
+		close(fd);
+	}
+}
+
+/* Also where the file is cut off. */
 TEST_F(guard, beyond_the_end_of_a_file)
 {
 	struct vm *vm = &self->vm;
@@ -419,7 +441,8 @@ TEST_F_TIMEOUT(guard, threads, SLOW)
 		uint64_t value = 0;
 
 		if (!probe_write(p, i + 1, NULL) &&
-		    !probe_read(p, &value, NULL) && value && value != (uint64_t)i + 1)
+		    !probe_read(p, &value, NULL) && value &&
+		    value != (uint64_t)i + 1)
 			wrong++;
 		EXPECT_EQ('p', p[4 * PAGE]);
 		vm_mprotect(vm, p, 2 * PAGE, i & 1 ? RW : PROT_READ);

@@ -35,8 +35,8 @@ enum op {
 };
 
 static const char *const op_names[NR_OPS] = {
-	"mmap",	   "munmap",  "mprotect", "mremap", "mincore",
-	"madvise", "read",    "write",	  "call",
+	"mmap",	   "munmap", "mprotect", "mremap", "mincore",
+	"madvise", "read",   "write",	 "call",
 };
 
 /**
@@ -286,7 +286,8 @@ static void random_step(struct rng *rng, struct step *s)
 	s->op = PICK(rng, OP_MMAP, OP_MMAP, OP_MMAP, OP_MUNMAP, OP_MUNMAP,
 		     OP_MPROTECT, OP_MPROTECT, OP_MPROTECT, OP_MREMAP,
 		     OP_MREMAP, OP_MREMAP, OP_MINCORE, OP_MADVISE, OP_MADVISE,
-		     OP_MADVISE, OP_READ, OP_WRITE, OP_WRITE, OP_WRITE, OP_CALL);
+		     OP_MADVISE, OP_READ, OP_WRITE, OP_WRITE, OP_WRITE,
+		     OP_CALL);
 	s->prot = random_prot(rng);
 	s->value = (rng_next(rng) & ~0xffUL) | RET_INSN;
 	random_range(rng, s);

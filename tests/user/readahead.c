@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * madvise: how much of a file is read from the disk, by MADV_WILLNEED and by faults
+ * after MADV_NORMAL, MADV_RANDOM and MADV_SEQUENTIAL.
+ */
+#include "disk.h"
+#include "fixture.h"
+#include "memory.h"
+
+#define PAGES 512
+/* Where nothing else is to have brought anything in. */
+#define MIDDLE 256
+
+DISK_FIXTURE(readahead, PAGES, PAGES);
+
+static bool fill(int fd)
+{
+	char page[PAGE];
+	size_t i;
+
+	for (i = 0; i < PAGES; i++) {
+		memset(page, 'a' + i % 26, PAGE);
+		if (pwrite(fd, page, PAGE, i * PAGE) != PAGE)
+			return false;
+	}
+	return !fsync(fd);
+}
+
+/* How many pages of the range are cached; -1 if nobody says. */
+static long cached(int fd, size_t page, size_t pages)
+{
+	struct cached c;
+
+	return disk_cached(fd, page * PAGE, pages * PAGE, &c) ? -1 :
+								(long)c.pages;
+}
+
+/* Nothing is cached any more. */
+static bool forget(int fd)
+{
+	int i;
+
+	for (i = 0; i < 50 && cached(fd, 0, PAGES); i++) {
+		disk_forget(fd);
+		usleep(1000 * i);
+	}
+	return !cached(fd, 0, PAGES);
+}
+
+/* Reading goes on when the call has returned. */
+static bool comes_to(int fd, size_t page, size_t pages, long want)
+{
+	int i;
+
+	for (i = 0; i < 200 && cached(fd, page, pages) < want; i++)
+		usleep(10000);
+	return cached(fd, page, pages) >= want;
+}
+
+static bool is_possible(const struct disk *disk, int fd)
+{
+	return disk_is_real(disk) && cached(fd, 0, 1) >= 0;
+}
+
+static int advise(struct vm *vm, size_t page, size_t pages, int advice)
+{
+	return vm_madvise(vm, vm_page(vm, page), pages * PAGE, advice);
+}
+
+#define NEED_A_DISK()                                      \
+	do {                                               \
+		if (!is_possible(variant->disk, self->fd)) \
+			SKIP(return, "no disk");           \
+		ASSERT_TRUE(fill(self->fd));               \
+	} while (0)
+
+TEST_F_TIMEOUT(readahead, willneed, SLOW)
+{
+	struct vm *vm = &self->vm;
+	enum memory m;
+
+	NEED_A_DISK();
+	for_each_memory(m) {
+		if (!memory_is_file(m))
+			continue;
+		ASSERT_EQ(vm->base,
+			  memory_map(vm, m, 0, PAGES, PROT_READ, self->fd));
+		ASSERT_TRUE(forget(self->fd));
+		EXPECT_EQ(0, vm_resident(vm, vm_page(vm, MIDDLE)));
+		EXPECT_EQ(0, advise(vm, MIDDLE, 64, MADV_WILLNEED));
+		EXPECT_TRUE(comes_to(self->fd, MIDDLE, 64, 64))
+		{
+			TH_LOG("%s: %ld", memory_name(m),
+			       cached(self->fd, MIDDLE, 64));
+		}
+		EXPECT_EQ(1, vm_resident(vm, vm_page(vm, MIDDLE)));
+		EXPECT_EQ(1, vm_resident(vm, vm_page(vm, MIDDLE + 63)));
+		EXPECT_EQ(0, cached(self->fd, 0, MIDDLE - 64));
+		EXPECT_EQ('a' + MIDDLE % 26, *vm_page(vm, MIDDLE));
+		ASSERT_EQ(0, vm_munmap(vm, vm->base, PAGES * PAGE));
+	}
+}
+
+/* Whatever may be read there, and a hole is told in the end. */
+TEST_F_TIMEOUT(readahead, willneed_of_parts, SLOW)
+{
+	struct vm *vm = &self->vm;
+
+	NEED_A_DISK();
+	ASSERT_EQ(vm->base,
+		  memory_map(vm, SHARED_FILE, 0, PAGES, PROT_NONE, self->fd));
+	ASSERT_EQ(0, vm_munmap(vm, vm_page(vm, 120), 10 * PAGE));
+	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, 130, 10, RW));
+	ASSERT_TRUE(forget(self->fd));
+	EXPECT_FAIL(ENOMEM, advise(vm, 100, 60, MADV_WILLNEED));
+	EXPECT_TRUE(comes_to(self->fd, 100, 20, 20));
+	EXPECT_TRUE(comes_to(self->fd, 140, 20, 20));
+}
+
+/* Touch one page: @before of the one before it are cached, @behind of that behind. */
+#define EXPECT_READ(before, behind)                                        \
+	do {                                                               \
+		ASSERT_TRUE(forget(self->fd));                             \
+		EXPECT_EQ('a' + MIDDLE % 26, *vm_page(&self->vm, MIDDLE)); \
+		usleep(20000);                                             \
+		EXPECT_EQ(before, !!cached(self->fd, MIDDLE - 1, 1));      \
+		EXPECT_EQ(behind, !!cached(self->fd, MIDDLE + 1, 1));      \
+		EXPECT_EQ(0, advise(&self->vm, 0, PAGES, MADV_DONTNEED));  \
+	} while (0)
+
+TEST_F_TIMEOUT(readahead, by_faults, SLOW)
+{
+	struct vm *vm = &self->vm;
+	enum memory m;
+
+	NEED_A_DISK();
+	for_each_memory(m) {
+		if (!memory_is_file(m))
+			continue;
+		ASSERT_EQ(vm->base,
+			  memory_map(vm, m, 0, PAGES, PROT_READ, self->fd));
+		EXPECT_READ(1, 1);
+		ASSERT_EQ(0, advise(vm, 0, PAGES, MADV_RANDOM));
+		EXPECT_READ(0, 0);
+		EXPECT_EQ(0, cached(self->fd, 0, MIDDLE));
+		ASSERT_EQ(0, advise(vm, 0, PAGES, MADV_SEQUENTIAL));
+		EXPECT_READ(0, 1);
+		ASSERT_EQ(0, advise(vm, 0, PAGES, MADV_NORMAL));
+		EXPECT_READ(1, 1);
+		/* Where it was asked for only. */
+		ASSERT_EQ(0, advise(vm, 0, MIDDLE, MADV_RANDOM));
+		EXPECT_READ(1, 1);
+		ASSERT_EQ(0, advise(vm, MIDDLE, PAGES - MIDDLE, MADV_RANDOM));
+		EXPECT_READ(0, 0);
+		ASSERT_EQ(0, vm_munmap(vm, vm->base, PAGES * PAGE));
+	}
+}
+
+VM_FIXTURE(willneed, 64);
+
+TEST_F(willneed, memory_without_a_file)
+{
+	struct vm *vm = &self->vm;
+
+	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, 8, 8, RW));
+	*vm_page(vm, 8) = 'p';
+	EXPECT_EQ(0, vm_madvise(vm, vm_page(vm, 8), 8 * PAGE, MADV_WILLNEED));
+	EXPECT_EQ('p', *vm_page(vm, 8));
+	EXPECT_EQ(0, vm_resident(vm, vm_page(vm, 9)));
+	EXPECT_FAIL(ENOMEM,
+		    vm_madvise(vm, vm_page(vm, 8), 9 * PAGE, MADV_WILLNEED));
+	EXPECT_FAIL(EINVAL,
+		    vm_madvise(vm, vm_page(vm, 8) + 1, PAGE, MADV_WILLNEED));
+	EXPECT_FAIL(ENOMEM, vm_madvise(vm, vm->base, PAGE, MADV_WILLNEED));
+}
+
+/* What is in swap of shared memory comes back. */
+TEST_F_TIMEOUT(willneed, shared_memory_in_swap, SLOW)
+{
+	struct vm *vm = &self->vm;
+	int fd = memfd_create("swapped", MFD_CLOEXEC), i;
+	unsigned char vec[8];
+	char *other;
+
+	if (proc_number("/proc/meminfo", "SwapFree:") < 1024)
+		SKIP(return, "no swap space");
+	ASSERT_EQ(0, ftruncate(fd, 64 * PAGE));
+	ASSERT_NE(MAP_FAILED,
+		  (void *)vm_map_file(vm, vm_page(vm, 8), 8 * PAGE, RW,
+				      MAP_SHARED | MAP_FIXED, fd, 0));
+	memset(vm_page(vm, 8), 's', 8 * PAGE);
+	ASSERT_EQ(0, vm_munmap(vm, vm_page(vm, 8), 8 * PAGE));
+	other = mmap(NULL, 8 * PAGE, RW, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, (void *)other);
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ('s', other[i * PAGE]);
+	EXPECT_EQ(0, madvise(other, 8 * PAGE, MADV_PAGEOUT));
+	for (i = 0; i < 100 && !mincore(other, 8 * PAGE, vec) && vec[3]; i++)
+		usleep(10000);
+	if (vec[3] & 1)
+		SKIP(return, "it does not leave");
+	ASSERT_NE(MAP_FAILED,
+		  (void *)vm_map_file(vm, vm_page(vm, 8), 8 * PAGE, RW,
+				      MAP_SHARED | MAP_FIXED, fd, 0));
+	EXPECT_EQ(0, vm_madvise(vm, vm_page(vm, 8), 8 * PAGE, MADV_WILLNEED));
+	for (i = 0; i < 100 && !mincore(other, 8 * PAGE, vec) && !vec[3]; i++)
+		usleep(10000);
+	EXPECT_EQ(1, vec[3] & 1);
+	EXPECT_EQ('s', *vm_page(vm, 11));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
