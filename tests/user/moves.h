@@ -11,6 +11,9 @@
 #define LEAF 512UL
 #define ZONE (16 * LEAF)
 
+/* How large the zone is in truth. */
+#define ROOM (4 * GiB / PAGE)
+
 /* What page @i of a range is before the range is moved. */
 enum state { UNTOUCHED, LOOKED_AT, WRITTEN };
 

@@ -13,7 +13,7 @@
 /* Where the smaller tests have their pages: around a border of 2 MiB. */
 #define FIRST (LEAF - 4)
 
-SIZED_FIXTURE(remap, ZONE);
+VM_FIXTURE(remap, ROOM);
 
 #define MAYMOVE MREMAP_MAYMOVE
 #define FIXED (MREMAP_MAYMOVE | MREMAP_FIXED)
@@ -469,7 +469,11 @@ static const struct shape {
 	{ LEAF - 12, 24, 3 * LEAF - 5 },
 	{ LEAF - 12, 24, 3 * LEAF + 100 },
 	{ 100, 24, 3 * LEAF - 12 },
+	/* Far away. */
+	{ LEAF - 12, 24, ROOM - LEAF - 12 },
+	{ LEAF - 12, 2 * LEAF + 24, ROOM / 2 - LEAF - 12 },
 	/* Whole tables. */
+	{ LEAF, LEAF, ROOM - LEAF },
 	{ LEAF, LEAF, 5 * LEAF },
 	{ LEAF, 2 * LEAF, 3 * LEAF },
 	{ 3 * LEAF, 2 * LEAF, LEAF },
@@ -531,7 +535,7 @@ static void run_move(struct __test_metadata *_metadata, struct vm *vm,
 	char *old = vm_page(vm, s->from), *new = vm_page(vm, s->to);
 	const size_t len = s->pages * PAGE;
 
-	ASSERT_EQ(0, vm_munmap(vm, vm->base, ZONE * PAGE));
+	ASSERT_EQ(0, vm_munmap(vm, vm->base, ROOM * PAGE));
 	ASSERT_TRUE(furnish(vm, m, s->from, s->pages, fd));
 	ASSERT_EQ(0, vm_mincore(vm, old, len, before));
 	ASSERT_EQ(new, move_pages(vm, s->from, s->pages, flags, s->to));
@@ -694,8 +698,6 @@ TEST_F(remap, finds_the_same_place_as_mmap)
 	const size_t last = vm->len / PAGE;
 	char *q;
 
-	if (last > ZONE)
-		SKIP(return, "a window's corner is not for use");
 	vm_enclose(vm);
 	ASSERT_TRUE(letters(vm, FIRST, 6, RW));
 	ASSERT_TRUE(letters(vm, last - 2, 2, PROT_READ));
