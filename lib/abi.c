@@ -84,6 +84,31 @@ ASSERT_OFFSET(altvm_mremap, new_addr, 32);
 ASSERT_OFFSET(altvm_mremap, out_addr, 40);
 ASSERT_SIZE(altvm_mremap, 48);
 
+ASSERT_OFFSET(altvm_mbind, size, 0);
+ASSERT_OFFSET(altvm_mbind, flags, 4);
+ASSERT_OFFSET(altvm_mbind, addr, 8);
+ASSERT_OFFSET(altvm_mbind, length, 16);
+ASSERT_OFFSET(altvm_mbind, nodemask, 24);
+ASSERT_OFFSET(altvm_mbind, maxnode, 32);
+ASSERT_OFFSET(altvm_mbind, mode, 40);
+ASSERT_OFFSET(altvm_mbind, __reserved, 44);
+ASSERT_SIZE(altvm_mbind, 48);
+
+ASSERT_OFFSET(altvm_set_mempolicy, size, 0);
+ASSERT_OFFSET(altvm_set_mempolicy, mode, 4);
+ASSERT_OFFSET(altvm_set_mempolicy, nodemask, 8);
+ASSERT_OFFSET(altvm_set_mempolicy, maxnode, 16);
+ASSERT_SIZE(altvm_set_mempolicy, 24);
+
+ASSERT_OFFSET(altvm_get_mempolicy, size, 0);
+ASSERT_OFFSET(altvm_get_mempolicy, flags, 4);
+ASSERT_OFFSET(altvm_get_mempolicy, addr, 8);
+ASSERT_OFFSET(altvm_get_mempolicy, nodemask, 16);
+ASSERT_OFFSET(altvm_get_mempolicy, maxnode, 24);
+ASSERT_OFFSET(altvm_get_mempolicy, out_mode, 32);
+ASSERT_OFFSET(altvm_get_mempolicy, __reserved, 36);
+ASSERT_SIZE(altvm_get_mempolicy, 40);
+
 static_assert(ALTVM_QUERY == 0xd500, "the ABI: ALTVM_QUERY changed");
 static_assert(ALTVM_MMAP == 0xd501, "the ABI: ALTVM_MMAP changed");
 static_assert(ALTVM_MUNMAP == 0xd502, "the ABI: ALTVM_MUNMAP changed");
@@ -92,6 +117,11 @@ static_assert(ALTVM_MINCORE == 0xd504, "the ABI: ALTVM_MINCORE changed");
 static_assert(ALTVM_MSYNC == 0xd505, "the ABI: ALTVM_MSYNC changed");
 static_assert(ALTVM_MADVISE == 0xd506, "the ABI: ALTVM_MADVISE changed");
 static_assert(ALTVM_MREMAP == 0xd507, "the ABI: ALTVM_MREMAP changed");
+static_assert(ALTVM_MBIND == 0xd511, "the ABI: ALTVM_MBIND changed");
+static_assert(ALTVM_SET_MEMPOLICY == 0xd512,
+	      "the ABI: ALTVM_SET_MEMPOLICY changed");
+static_assert(ALTVM_GET_MEMPOLICY == 0xd513,
+	      "the ABI: ALTVM_GET_MEMPOLICY changed");
 
 static_assert(sizeof(size_t) == 8, "altvm is for 64-bit programs");
 static_assert(sizeof(off_t) == 8, "altvm is for 64-bit programs");

@@ -262,6 +262,66 @@ ALTVM_API void *altvm_mremap(struct altvm *vm, void *old_addr,
 			     void *new_addr);
 
 /**
+ * altvm_mbind - mbind(2) inside the window
+ * @vm: the handle
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @mode: MPOL_* of mbind(2), and MPOL_F_* for modes
+ * @nodemask: a set of nodes, or NULL
+ * @maxnode: how many bits that has, as for mbind(2)
+ * @flags: MPOL_MF_* of mbind(2)
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of mbind(2):
+ *   EIO     with MPOL_MF_STRICT: there are pages on other nodes, which are not moved;
+ *           pages that are shared with files cannot be
+ *   ENOMEM  also: there are 1023 other policies in the window
+ */
+ALTVM_API int altvm_mbind(struct altvm *vm, void *addr, size_t length, int mode,
+			  const unsigned long *nodemask, unsigned long maxnode,
+			  unsigned int flags);
+
+/**
+ * altvm_set_mempolicy - a policy for the private memory in the window
+ * @vm: the handle
+ * @mode: MPOL_* of set_mempolicy(2), and MPOL_F_* for modes
+ * @nodemask: a set of nodes, or NULL
+ * @maxnode: how many bits that has, as for set_mempolicy(2)
+ *
+ * Where altvm_mbind() has set none, whichever thread touches it.  With MPOL_DEFAULT,
+ * as in the beginning, it is the thread's, of set_mempolicy(2).
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and the errno of set_mempolicy(2).
+ */
+ALTVM_API int altvm_set_mempolicy(struct altvm *vm, int mode,
+				  const unsigned long *nodemask,
+				  unsigned long maxnode);
+
+/**
+ * altvm_get_mempolicy - get_mempolicy(2) inside the window
+ * @vm: the handle
+ * @mode: out: the mode, or with MPOL_F_NODE a node; may be NULL
+ * @nodemask: out: the set of nodes; may be NULL
+ * @maxnode: how many bits that has room for, as for get_mempolicy(2)
+ * @addr: with MPOL_F_ADDR an address, otherwise NULL
+ * @flags: MPOL_F_NODE, MPOL_F_ADDR, MPOL_F_MEMS_ALLOWED
+ *
+ * Without MPOL_F_ADDR it is what altvm_set_mempolicy() has set, and after that the
+ * thread's.
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and the errno of get_mempolicy(2).
+ */
+ALTVM_API int altvm_get_mempolicy(struct altvm *vm, int *mode,
+				  unsigned long *nodemask,
+				  unsigned long maxnode, void *addr,
+				  unsigned int flags);
+
+/**
  * ALTVM_DUMP_SHARED - also what is stored in files
  *
  * For altvm_dump(): the contents of shared mappings of files too.

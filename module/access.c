@@ -107,7 +107,7 @@ static int access_part(struct altvm_space *space, unsigned long addr, void *buf,
 
 	do {
 		if (f.need && !f.page)
-			f.page = altvm_fault_new_page(__GFP_ZERO);
+			altvm_fault_alloc(&f);
 		leaf = altvm_store_get(space, addr);
 		ret = -ENOMEM;
 		if (!leaf || (f.need && !f.page))

@@ -12,6 +12,10 @@
 #error "altvm needs a kernel with CONFIG_MMU_NOTIFIER"
 #endif
 
+#ifndef CONFIG_NUMA
+#error "altvm needs a kernel with CONFIG_NUMA"
+#endif
+
 #ifndef CONFIG_X86_64
 #error "altvm supports x86-64 only"
 #endif

@@ -11,10 +11,12 @@
 
 #include "debug.h"
 #include "file.h"
+#include "policy.h"
 #include "tree.h"
 
-/* Those of the VmFlags in /proc/PID/smaps that one can ask for. */
-static void show_flags(struct seq_file *m, unsigned long attr)
+/* Those of the VmFlags in /proc/PID/smaps that one can ask for, and the policy. */
+static void show_flags(struct seq_file *m, struct altvm_space *space,
+		       unsigned long attr)
 {
 	static const struct {
 		unsigned long flag;
@@ -33,19 +35,25 @@ static void show_flags(struct seq_file *m, unsigned long attr)
 		seq_printf(m, "%s%s", any ? " " : " [", flags[i].name);
 		any = true;
 	}
+	if (attr & ALTVM_ATTR_POLICY) {
+		seq_puts(m, any ? " " : " [");
+		altvm_policy_show(m, space, attr);
+		any = true;
+	}
 	if (any)
 		seq_putc(m, ']');
 }
 
 /* Under RCU: another reference keeps the file from going. */
-static void show_file(struct seq_file *m, const struct altvm_area *area)
+static void show_file(struct seq_file *m, struct altvm_space *space,
+		      const struct altvm_area *area)
 {
 	struct altvm_file_area *fa = area->fa;
 	const struct inode *inode;
 
 	if (!fa || !refcount_inc_not_zero(&fa->refs)) {
 		seq_puts(m, "00000000 00:00 0");
-		show_flags(m, area->attr);
+		show_flags(m, space, area->attr);
 		return;
 	}
 	inode = file_user_inode(fa->vma.vm_file);
@@ -53,13 +61,14 @@ static void show_file(struct seq_file *m, const struct altvm_area *area)
 		   (u64)altvm_file_pgoff(fa, area->start) << PAGE_SHIFT,
 		   MAJOR(inode->i_sb->s_dev), MINOR(inode->i_sb->s_dev),
 		   inode->i_ino);
-	show_flags(m, area->attr);
+	show_flags(m, space, area->attr);
 	seq_putc(m, ' ');
 	seq_path(m, file_user_path(fa->vma.vm_file), "\n");
 	altvm_file_put(fa);
 }
 
-static void show_area(struct seq_file *m, const struct altvm_area *area)
+static void show_area(struct seq_file *m, struct altvm_space *space,
+		      const struct altvm_area *area)
 {
 	if (area->attr & ALTVM_ATTR_BUSY)
 		return;
@@ -68,7 +77,7 @@ static void show_area(struct seq_file *m, const struct altvm_area *area)
 		   area->attr & VM_WRITE ? 'w' : '-',
 		   area->attr & VM_EXEC ? 'x' : '-',
 		   area->attr & VM_MAYSHARE ? 's' : 'p');
-	show_file(m, area);
+	show_file(m, space, area);
 	seq_putc(m, '\n');
 }
 
@@ -92,7 +101,7 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10),
 		   space->mm == current->mm ? " self" : "");
 	altvm_for_each_area(space, &area, space->start, space->limit) {
-		show_area(m, &area);
+		show_area(m, space, &area);
 		if (seq_has_overflowed(m))
 			break;
 	}

@@ -13,6 +13,7 @@
 #include "debug.h"
 #include "dev.h"
 #include "map.h"
+#include "policy.h"
 #include "protect.h"
 #include "remap.h"
 #include "residency.h"
@@ -29,6 +30,9 @@ union cmd_buffer {
 	struct altvm_msync msync;
 	struct altvm_madvise madvise;
 	struct altvm_mremap mremap;
+	struct altvm_mbind mbind;
+	struct altvm_set_mempolicy set_mempolicy;
+	struct altvm_get_mempolicy get_mempolicy;
 };
 
 static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf);
@@ -74,6 +78,25 @@ static int cmd_mremap(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	return altvm_remap_mremap(ctx, &buf->mremap);
 }
 
+static int cmd_mbind(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->mbind.__reserved)
+		return -EINVAL;
+	return altvm_policy_mbind(ctx, &buf->mbind);
+}
+
+static int cmd_set_mempolicy(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_policy_set_mempolicy(ctx, &buf->set_mempolicy);
+}
+
+static int cmd_get_mempolicy(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->get_mempolicy.__reserved)
+		return -EINVAL;
+	return altvm_policy_get_mempolicy(ctx, &buf->get_mempolicy);
+}
+
 /**
  * struct cmd - a command
  * @size: of its structure
@@ -105,6 +128,10 @@ static const struct cmd cmds[] = {
 	CMD(MSYNC, msync, length, NO_OUT),
 	CMD(MADVISE, madvise, length, NO_OUT),
 	CMD(MREMAP, mremap, out_addr, OUT(mremap, out_addr)),
+	CMD(MBIND, mbind, __reserved, NO_OUT),
+	CMD(SET_MEMPOLICY, set_mempolicy, maxnode, NO_OUT),
+	CMD(GET_MEMPOLICY, get_mempolicy, __reserved,
+	    OUT(get_mempolicy, out_mode)),
 };
 
 static_assert(sizeof(struct altvm_query) == 72);
@@ -115,6 +142,9 @@ static_assert(sizeof(struct altvm_mincore) == 32);
 static_assert(sizeof(struct altvm_msync) == 24);
 static_assert(sizeof(struct altvm_madvise) == 24);
 static_assert(sizeof(struct altvm_mremap) == 48);
+static_assert(sizeof(struct altvm_mbind) == 48);
+static_assert(sizeof(struct altvm_set_mempolicy) == 24);
+static_assert(sizeof(struct altvm_get_mempolicy) == 40);
 
 static u64 known_cmds(void)
 {

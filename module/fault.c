@@ -48,6 +48,7 @@
 #include "fault.h"
 #include "filefault.h"
 #include "pagecache.h"
+#include "policy.h"
 #include "pte.h"
 #include "space.h"
 #include "store.h"
@@ -57,7 +58,7 @@
 #define ZERO_AHEAD_MAX 16
 
 /**
- * altvm_fault_new_page() - a page for the store
+ * altvm_fault_new_page() - a page for the store, whatever the area's policy
  * @gfp: __GFP_ZERO or 0
  *
  * Charged to the current memcg.
@@ -67,6 +68,22 @@
 struct page *altvm_fault_new_page(gfp_t gfp)
 {
 	return alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT | gfp);
+}
+
+/**
+ * altvm_fault_alloc() - a page for the store
+ * @f: the fault; its @page is set
+ *
+ * By the policy of the area, if the tree has been read.
+ *
+ * Return: false if there is no memory.
+ */
+bool altvm_fault_alloc(struct altvm_fault *f)
+{
+	f->policy = f->attr & ALTVM_ATTR_POLICY;
+	f->page = altvm_policy_alloc(f->space, f->attr, f->fa, f->addr,
+				     f->copy ? 0 : __GFP_ZERO);
+	return f->page;
 }
 
 /**
@@ -92,7 +109,7 @@ int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf)
 	if (copy &&
 	    altvm_store_own(f->space, leaf, f->addr, f->cached == page ? 2 : 0))
 		return 0;
-	if (f->write && !f->page) {
+	if (f->write && !altvm_fault_has_page(f)) {
 		f->need = true;
 		f->copy = copy;
 		return -EAGAIN;
@@ -236,11 +253,8 @@ static int fault_try(struct altvm_fault *f)
 		if (!leaf)
 			return -ENOMEM;
 	}
-	if (f->need && !f->page) {
-		f->page = altvm_fault_new_page(f->copy ? 0 : __GFP_ZERO);
-		if (!f->page)
-			return -ENOMEM;
-	}
+	if (f->need && !f->page && !altvm_fault_alloc(f))
+		return -ENOMEM;
 
 	mutex_lock(&leaf->lock);
 	ret = fault_check(f);
@@ -447,10 +461,15 @@ static vm_fault_t fault_wait(struct vm_fault *vmf, struct altvm_fault *f)
 	return VM_FAULT_RETRY | (f->result & VM_FAULT_MAJOR);
 }
 
-/* Where there may be files, a write does not always need a new page. */
+/*
+ * Where there may be files, a write does not always need a new page; and there may be
+ * a policy for it.
+ */
 static void fault_guess(struct altvm_fault *f)
 {
-	if (!f->need || !READ_ONCE(f->space->special) || !altvm_fault_load(f))
+	if (!f->need ||
+	    !(READ_ONCE(f->space->special) || altvm_policy_any(f->space)) ||
+	    !altvm_fault_load(f))
 		return;
 	f->need = !(f->attr & VM_SHARED);
 	f->copy = f->fa;

@@ -24,7 +24,9 @@
  * @asked: has it been?
  * @attr: of the area, as read from the tree
  * @fa: of the area, as read from the tree; referenced
- * @page: a new zeroed page, ready to be stored; NULL if there is none yet
+ * @page: a new zeroed page, ready to be stored; NULL if there is none yet; see
+ *	altvm_fault_has_page()
+ * @policy: as in the attributes of the area that @page was allocated for
  * @cached: a page of a file; referenced
  * @from: the file area that @cached was, or is to be, fetched for; referenced
  * @dirtied: the file area that was stored to; referenced
@@ -38,15 +40,32 @@ struct altvm_fault {
 	unsigned long attr;
 	struct altvm_file_area *fa;
 	struct page *page, *cached;
+	unsigned long policy;
 	struct altvm_file_area *from, *dirtied;
 	vm_fault_t result;
 };
 
 struct page *altvm_fault_new_page(gfp_t gfp);
+bool altvm_fault_alloc(struct altvm_fault *f);
 bool altvm_fault_load(struct altvm_fault *f);
 int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf);
 int altvm_fault_map(struct altvm_fault *f, struct altvm_leaf *leaf);
 int altvm_fault_provide(struct altvm_fault *f, int ret);
 void altvm_fault_finish(struct altvm_fault *f);
+
+/**
+ * altvm_fault_has_page() - has the page been allocated that is to be stored?
+ * @f: the fault; the tree has been read with the leaf locked
+ *
+ * If the area has got another policy since, the page goes.
+ */
+static inline bool altvm_fault_has_page(struct altvm_fault *f)
+{
+	if (f->page && unlikely((f->attr ^ f->policy) & ALTVM_ATTR_POLICY)) {
+		put_page(f->page);
+		f->page = NULL;
+	}
+	return f->page;
+}
 
 #endif /* ALTVM_FAULT_H */

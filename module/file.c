@@ -304,8 +304,8 @@ static void file_area_set_attr(struct altvm_file_area *fa, unsigned long attr)
 		rights &= ~VM_WRITE;
 	fa->attr = attr;
 	fa->vma.vm_page_prot = vm_get_page_prot(VM_SHARED | rights);
-	vm_flags_init(&fa->vma, (attr & ~ALTVM_ATTR_NOTIFY) | VM_MIXEDMAP |
-					VM_PFNMAP | VM_DONTEXPAND |
+	attr &= ~(ALTVM_ATTR_NOTIFY | ALTVM_ATTR_POLICY);
+	vm_flags_init(&fa->vma, attr | VM_MIXEDMAP | VM_PFNMAP | VM_DONTEXPAND |
 					VM_NOHUGEPAGE);
 }
 

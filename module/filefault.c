@@ -249,7 +249,7 @@ int altvm_filefault_copy(struct altvm_fault *f, struct altvm_leaf *leaf)
 {
 	int ret;
 
-	if (!f->page) {
+	if (!altvm_fault_has_page(f)) {
 		f->need = true;
 		f->copy = true;
 		return -EAGAIN;

@@ -8,6 +8,7 @@
 #include <uapi/linux/mman.h>
 
 #include "fault.h"
+#include "policy.h"
 #include "populate.h"
 #include "pte.h"
 #include "store.h"
@@ -37,6 +38,7 @@ static int populate_page(struct altvm_space *space, struct altvm_leaf *leaf,
 		.attr = attr,
 		.write = write,
 		.page = *page,
+		.policy = attr & ALTVM_ATTR_POLICY,
 	};
 	int ret = altvm_fault_store(&f, leaf);
 
@@ -87,11 +89,14 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 	return ret;
 }
 
-static int populate_alloc(struct page **pages, unsigned long nr)
+static int populate_alloc(struct altvm_space *space, unsigned long addr,
+			  unsigned long nr, unsigned long attr,
+			  struct page **pages)
 {
-	for (unsigned long i = 0; i < nr; i++) {
-		pages[i] = altvm_fault_new_page(__GFP_ZERO);
-		if (!pages[i])
+	for (; nr; nr--, addr += PAGE_SIZE, pages++) {
+		*pages = altvm_policy_alloc(space, attr, NULL, addr,
+					    __GFP_ZERO);
+		if (!*pages)
 			return -ENOMEM;
 	}
 	return 0;
@@ -122,7 +127,7 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 	end = min3(p->end, area.end, ALIGN(*addr + 1, PMD_SIZE));
 	nr = min_t(unsigned long, (end - *addr) >> PAGE_SHIFT, POPULATE_BATCH);
 	end = *addr + (nr << PAGE_SHIFT);
-	ret = write ? populate_alloc(pages, nr) : 0;
+	ret = write ? populate_alloc(space, *addr, nr, area.attr, pages) : 0;
 	if (!ret)
 		ret = populate_batch(space, *addr, end, area.attr, write,
 				     pages);

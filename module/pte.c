@@ -685,6 +685,70 @@ void altvm_pte_move(struct altvm_space *space, unsigned long new,
 	apply_to_page_range(space->mm, new, PAGE_SIZE, walk_give, &w);
 }
 
+/**
+ * struct misplaced - a search for pages on other nodes
+ * @leaf: locked
+ * @end: of the range, exclusive
+ * @nodes: where pages should be
+ * @shared: count those that are mapped several times, too
+ * @nr: how many there are
+ */
+struct misplaced {
+	struct altvm_leaf *leaf;
+	unsigned long end;
+	const nodemask_t *nodes;
+	bool shared;
+	unsigned long nr;
+};
+
+static int walk_misplaced(pte_t *pte, unsigned long addr, void *data)
+{
+	struct misplaced *m = data;
+
+	for (; addr < m->end; addr += PAGE_SIZE, pte++) {
+		pte_t old = ptep_get(pte);
+		struct page *page;
+
+		if (!pte_present(old) || pte_special(old) ||
+		    altvm_leaf_page(m->leaf, addr))
+			continue;
+		page = pfn_to_page(pte_pfn(old));
+		if (!node_isset(page_to_nid(page), *m->nodes) &&
+		    (m->shared ||
+		     !folio_likely_mapped_shared(page_folio(page))))
+			m->nr++;
+	}
+	return 0;
+}
+
+/**
+ * altvm_pte_count_misplaced() - pages of a file that are on other nodes
+ * @space: entered
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ * @nodes: where pages should be
+ * @shared: count those that are mapped several times, too
+ *
+ * Return: how many of those that are mapped here.
+ */
+unsigned long altvm_pte_count_misplaced(struct altvm_space *space,
+					struct altvm_leaf *leaf,
+					unsigned long start, unsigned long end,
+					const nodemask_t *nodes, bool shared)
+{
+	struct misplaced m = {
+		.leaf = leaf,
+		.end = end,
+		.nodes = nodes,
+		.shared = shared,
+	};
+
+	apply_to_existing_page_range(space->mm, start, PAGE_SIZE,
+				     walk_misplaced, &m);
+	return m.nr;
+}
+
 static int pte_ignore(pte_t *pte, unsigned long addr, void *data)
 {
 	return 0;

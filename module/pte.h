@@ -2,6 +2,8 @@
 #ifndef ALTVM_PTE_H
 #define ALTVM_PTE_H
 
+#include <linux/nodemask.h>
+
 #include "space.h"
 #include "store.h"
 
@@ -40,6 +42,10 @@ int altvm_pte_insert_file(struct altvm_space *space, unsigned long addr,
 bool altvm_pte_insert_around(struct altvm_file_area *fa, struct vm_fault *vmf,
 			     unsigned long addr, unsigned long start,
 			     unsigned long end);
+unsigned long altvm_pte_count_misplaced(struct altvm_space *space,
+					struct altvm_leaf *leaf,
+					unsigned long start, unsigned long end,
+					const nodemask_t *nodes, bool shared);
 void altvm_pte_flush(struct altvm_space *space);
 
 #endif /* ALTVM_PTE_H */

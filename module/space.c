@@ -52,6 +52,7 @@
 
 #include "fault.h"
 #include "file.h"
+#include "policy.h"
 #include "pte.h"
 #include "space.h"
 #include "store.h"
@@ -236,6 +237,7 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	mutex_init(&space->lock);
 	mutex_init(&space->flush_lock);
 	altvm_tree_init(space);
+	altvm_policy_init(space);
 	altvm_pte_init(space, window->vm_file);
 	if (altvm_store_init(space, shmem)) {
 		kmem_cache_free(space_cache, space);
@@ -261,6 +263,7 @@ static void space_free(struct altvm_space *space)
 	altvm_store_destroy(space);
 	altvm_file_drop_all(space);
 	altvm_tree_destroy(space);
+	altvm_policy_destroy(space);
 	kmem_cache_free(space_cache, space);
 }
 
@@ -430,7 +433,8 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 	struct mm_struct *mm = parent->mm;
 	int ret;
 
-	ret = altvm_tree_clone(child, parent);
+	ret = altvm_tree_clone(child, parent) ?:
+		      altvm_policy_clone(child, parent);
 	if (!ret && parent->special)
 		ret = altvm_file_clone_all(child);
 	if (ret)
@@ -553,6 +557,7 @@ void altvm_space_vm_close(struct vm_area_struct *window)
 	altvm_store_destroy(space);
 	altvm_file_drop_all(space);
 	altvm_tree_destroy(space);
+	altvm_policy_destroy(space);
 	call_rcu(&space->rcu, space_free_rcu);
 }
 

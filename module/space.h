@@ -79,6 +79,9 @@ struct altvm_mm {
  * @changes: of @tree, so that one can tell that there were none
  * @leaves: the pages, see store.c
  * @shmem: whose mapping the pages have, see store.c; constant
+ * @policies: the NUMA policies of its areas by their index, and its own, see policy.c;
+ *	changed under @lock, read under RCU
+ * @policy: the index of its own; 0 if it has none; written under @lock
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
  * @amm: shared by all windows in @mm; NULL in a forked child until its first
@@ -107,6 +110,8 @@ struct altvm_space {
 
 	struct xarray leaves;
 	struct file *shmem;
+	struct xarray policies;
+	unsigned int policy;
 	struct mutex flush_lock;
 	unsigned long flush_gen;
 	struct altvm_mm *amm;

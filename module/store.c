@@ -35,6 +35,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "policy.h"
 #include "store.h"
 
 static struct kmem_cache *leaf_cache;
@@ -230,6 +231,38 @@ bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 	return true;
 }
 
+/**
+ * altvm_store_is_shared() - do other spaces have a page, too?
+ * @leaf: locked; it has a real page at @addr
+ * @addr: in its 2 MiB
+ */
+bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr)
+{
+	struct page *page = altvm_leaf_page(leaf, addr);
+
+	lockdep_assert_held(&leaf->lock);
+	if (leaf->share && !leaf_is_last(leaf))
+		return true;
+	return leaf->cow &&
+	       (atomic_long_read_acquire(page_state(page)) & TABLES_MASK) != 1;
+}
+
+/**
+ * altvm_store_is_held() - has anybody a page but spaces and their PTEs?
+ * @leaf: locked; it has a real page at @addr
+ * @addr: in its 2 MiB
+ *
+ * If there is no PTE and the page is not shared, the answer stays: nobody can come to
+ * the page any more.
+ */
+bool altvm_store_is_held(struct altvm_leaf *leaf, unsigned long addr)
+{
+	struct page *page = altvm_leaf_page(leaf, addr);
+
+	lockdep_assert_held(&leaf->lock);
+	return page_count(page) != 1 + folio_mapcount(page_folio(page));
+}
+
 /* What was owned before is not any more. */
 static void leaf_disown(struct altvm_leaf *leaf)
 {
@@ -316,7 +349,7 @@ static int copy_pinned(struct altvm_space *to, struct altvm_leaf *copy,
 		       unsigned long addr)
 {
 	struct page *old = altvm_leaf_page(leaf, addr);
-	struct page *new = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
+	struct page *new = altvm_policy_alloc_at(from, addr, 0);
 
 	if (!new)
 		return -ENOMEM;

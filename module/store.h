@@ -69,6 +69,8 @@ void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr, struct page *page);
 bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 		     unsigned long addr, unsigned int known);
+bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr);
+bool altvm_store_is_held(struct altvm_leaf *leaf, unsigned long addr);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 				    unsigned long addr);
 struct altvm_leaf *altvm_store_make(struct altvm_space *space,

@@ -6,13 +6,17 @@
 
 #include "space.h"
 
+/* The index of its NUMA policy, 0 if it has none, see policy.c. */
+#define ALTVM_ATTR_POLICY GENMASK(57, 48)
+
 /*
  * What an area is: the VM_* flags of a Linux mapping, with their meaning there.
  * Two private anonymous neighbours with equal attributes are one area.
  */
 #define ALTVM_ATTR_MASK                                                 \
 	(VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE | VM_DONTCOPY | \
-	 VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ | VM_SEQ_READ)
+	 VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ | VM_SEQ_READ | \
+	 ALTVM_ATTR_POLICY)
 
 /* Not an area: the range is being taken away or replaced, see tree.c. */
 #define ALTVM_ATTR_BUSY BIT(61)

@@ -53,6 +53,9 @@ enum {
 	ALTVM_CMD_MSYNC = 5,
 	ALTVM_CMD_MADVISE = 6,
 	ALTVM_CMD_MREMAP = 7,
+	ALTVM_CMD_MBIND = 17,
+	ALTVM_CMD_SET_MEMPOLICY = 18,
+	ALTVM_CMD_GET_MEMPOLICY = 19,
 };
 
 /**
@@ -240,5 +243,82 @@ struct altvm_mremap {
 };
 
 #define ALTVM_MREMAP _IO(ALTVM_IOC, ALTVM_CMD_MREMAP)
+
+/**
+ * struct altvm_mbind - ioctl(ALTVM_MBIND): mbind(2) inside the window
+ * @size: sizeof(struct altvm_mbind)
+ * @flags: MPOL_MF_* of mbind(2)
+ * @addr: start, a multiple of the page size
+ * @length: in bytes, rounded up to whole pages
+ * @nodemask: user address of the set of nodes; may be 0
+ * @maxnode: how many bits that set has, as for mbind(2)
+ * @mode: MPOL_* of mbind(2), and MPOL_F_* for modes
+ * @__reserved: must be 0
+ *
+ * Of shared memory without a file, and of files on tmpfs, it is the policy of the
+ * memory, whoever maps it.  Pages that the window shares with files cannot be moved
+ * by this call: EIO if MPOL_MF_STRICT wants them moved.
+ *
+ * errno: those of mbind(2).  ENOMEM also for more than 1023 different policies in one
+ * window.
+ */
+struct altvm_mbind {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+	__aligned_u64 nodemask;
+	__aligned_u64 maxnode;
+	__u32 mode;
+	__u32 __reserved;
+};
+
+#define ALTVM_MBIND _IO(ALTVM_IOC, ALTVM_CMD_MBIND)
+
+/**
+ * struct altvm_set_mempolicy - ioctl(ALTVM_SET_MEMPOLICY): set_mempolicy(2) for the
+ *	window
+ * @size: sizeof(struct altvm_set_mempolicy)
+ * @mode: MPOL_* of set_mempolicy(2), and MPOL_F_* for modes
+ * @nodemask: user address of the set of nodes; may be 0
+ * @maxnode: how many bits that set has, as for set_mempolicy(2)
+ *
+ * The policy of the window's private memory for which ALTVM_MBIND has set none,
+ * whichever thread touches it.  With MPOL_DEFAULT, as in the beginning, it is the
+ * thread's, of set_mempolicy(2).  A forked child's window inherits it.
+ */
+struct altvm_set_mempolicy {
+	__u32 size;
+	__u32 mode;
+	__aligned_u64 nodemask;
+	__aligned_u64 maxnode;
+};
+
+#define ALTVM_SET_MEMPOLICY _IO(ALTVM_IOC, ALTVM_CMD_SET_MEMPOLICY)
+
+/**
+ * struct altvm_get_mempolicy - ioctl(ALTVM_GET_MEMPOLICY): get_mempolicy(2) for the
+ *	window
+ * @size: sizeof(struct altvm_get_mempolicy)
+ * @flags: MPOL_F_NODE, MPOL_F_ADDR, MPOL_F_MEMS_ALLOWED of get_mempolicy(2)
+ * @addr: with MPOL_F_ADDR an address, otherwise 0
+ * @nodemask: user address where the set of nodes is written; may be 0
+ * @maxnode: how many bits there is room for, as for get_mempolicy(2)
+ * @out_mode: out: the mode, or with MPOL_F_NODE a node
+ * @__reserved: must be 0
+ *
+ * Without MPOL_F_ADDR it is the window's policy, and if there is none the thread's.
+ */
+struct altvm_get_mempolicy {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 nodemask;
+	__aligned_u64 maxnode;
+	__u32 out_mode;
+	__u32 __reserved;
+};
+
+#define ALTVM_GET_MEMPOLICY _IO(ALTVM_IOC, ALTVM_CMD_GET_MEMPOLICY)
 
 #endif /* _UAPI_ALTVM_H */

@@ -41,6 +41,9 @@ static struct {
 		struct altvm_msync msync;
 		struct altvm_madvise madvise;
 		struct altvm_mremap mremap;
+		struct altvm_mbind mbind;
+		struct altvm_set_mempolicy set_mempolicy;
+		struct altvm_get_mempolicy get_mempolicy;
 	} arg;
 } sys;
 
@@ -118,6 +121,12 @@ static size_t size_of_arg(unsigned long cmd)
 		return sizeof(struct altvm_madvise);
 	case ALTVM_MREMAP:
 		return sizeof(struct altvm_mremap);
+	case ALTVM_MBIND:
+		return sizeof(struct altvm_mbind);
+	case ALTVM_SET_MEMPOLICY:
+		return sizeof(struct altvm_set_mempolicy);
+	case ALTVM_GET_MEMPOLICY:
+		return sizeof(struct altvm_get_mempolicy);
 	}
 	return 0;
 }
@@ -130,6 +139,8 @@ static void answer(unsigned long cmd, void *arg)
 		((struct altvm_mmap *)arg)->out_addr = 0x700000123000;
 	if (cmd == ALTVM_MREMAP)
 		((struct altvm_mremap *)arg)->out_addr = 0x700000456000;
+	if (cmd == ALTVM_GET_MEMPOLICY)
+		((struct altvm_get_mempolicy *)arg)->out_mode = 0x8002;
 }
 
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
@@ -435,6 +446,87 @@ static void test_mremap(struct altvm *vm)
 	ok(failed_with(EFAULT, p, MAP_FAILED), "MAP_FAILED and errno");
 }
 
+static void test_mbind(struct altvm *vm)
+{
+	const unsigned long nodes = 1;
+	const struct altvm_mbind want = {
+		.size = sizeof(want),
+		.flags = 2,
+		.addr = 0x1000,
+		.length = 5,
+		.nodemask = (uintptr_t)&nodes,
+		.maxnode = 0x123456789a,
+		.mode = 0x8002,
+	};
+
+	reset();
+	errno = 77;
+	ok(altvm_mbind(vm, (void *)0x1000, 5, 0x8002, &nodes, 0x123456789a,
+		       2) == 0,
+	   "altvm_mbind");
+	ok(errno == 77, "leaves errno alone");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MBIND, "is one ioctl");
+	ok(!memcmp(&sys.arg.mbind, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = EIO;
+	ok(altvm_mbind(vm, NULL, 0, -1, NULL, 0, 0) == -1 && errno == EIO,
+	   "its errno");
+}
+
+static void test_set_mempolicy(struct altvm *vm)
+{
+	const unsigned long nodes = 1;
+	const struct altvm_set_mempolicy want = {
+		.size = sizeof(want),
+		.mode = 0x8002,
+		.nodemask = (uintptr_t)&nodes,
+		.maxnode = 0x123456789a,
+	};
+
+	reset();
+	errno = 77;
+	ok(altvm_set_mempolicy(vm, 0x8002, &nodes, 0x123456789a) == 0,
+	   "altvm_set_mempolicy");
+	ok(errno == 77, "leaves errno alone");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_SET_MEMPOLICY, "is one ioctl");
+	ok(!memcmp(&sys.arg.set_mempolicy, &want, sizeof(want)),
+	   "its arguments");
+	sys.ioctl_errno = EINVAL;
+	ok(altvm_set_mempolicy(vm, -1, NULL, 0) == -1 && errno == EINVAL,
+	   "its errno");
+}
+
+static void test_get_mempolicy(struct altvm *vm)
+{
+	unsigned long nodes;
+	struct altvm_get_mempolicy want = {
+		.size = sizeof(want),
+		.flags = 3,
+		.addr = 0x1001,
+		.nodemask = (uintptr_t)&nodes,
+		.maxnode = 0x123456789a,
+	};
+	int mode = 5;
+
+	reset();
+	errno = 77;
+	ok(altvm_get_mempolicy(vm, &mode, &nodes, 0x123456789a, (void *)0x1001,
+			       3) == 0 &&
+		   mode == 0x8002,
+	   "altvm_get_mempolicy");
+	ok(errno == 77, "leaves errno alone");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_GET_MEMPOLICY, "is one ioctl");
+	sys.arg.get_mempolicy.out_mode = 0;
+	ok(!memcmp(&sys.arg.get_mempolicy, &want, sizeof(want)),
+	   "its arguments");
+	ok(altvm_get_mempolicy(vm, NULL, NULL, 0, NULL, 0) == 0,
+	   "may have nowhere to answer");
+	mode = 5;
+	sys.ioctl_errno = EFAULT;
+	ok(altvm_get_mempolicy(vm, &mode, NULL, 0, NULL, 0) == -1 &&
+		   errno == EFAULT && mode == 5,
+	   "its errno");
+}
+
 static void test_query(struct altvm *vm)
 {
 	struct altvm_query query = { .size = 64 };
@@ -468,6 +560,9 @@ int main(void)
 	test_msync(vm);
 	test_madvise(vm);
 	test_mremap(vm);
+	test_mbind(vm);
+	test_set_mempolicy(vm);
+	test_get_mempolicy(vm);
 	test_query(vm);
 	altvm_close(vm);
 	return tap_end();

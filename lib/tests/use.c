@@ -25,6 +25,9 @@ static int use_all(struct altvm *vm)
 	    altvm_msync(vm, p, 4096, MS_SYNC) < 0 ||
 	    altvm_madvise(vm, p, 4096, MADV_DONTFORK) < 0 ||
 	    altvm_mremap(vm, p, 4096, 8192, 0, NULL) == MAP_FAILED ||
+	    altvm_mbind(vm, p, 4096, 0, NULL, 0, 0) < 0 ||
+	    altvm_set_mempolicy(vm, 0, NULL, 0) < 0 ||
+	    altvm_get_mempolicy(vm, NULL, NULL, 0, NULL, 0) < 0 ||
 	    altvm_dump(vm, 1, ALTVM_DUMP_SHARED) < 0 ||
 	    altvm_munmap(vm, p, 4096) < 0)
 		return 1;

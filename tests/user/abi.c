@@ -20,6 +20,9 @@ union arg {
 	struct altvm_msync msync;
 	struct altvm_madvise madvise;
 	struct altvm_mremap mremap;
+	struct altvm_mbind mbind;
+	struct altvm_set_mempolicy set_mempolicy;
+	struct altvm_get_mempolicy get_mempolicy;
 	char bytes[256];
 };
 
@@ -80,6 +83,30 @@ static void fill_mremap(struct vm *vm, union arg *arg)
 	arg->mremap.old_addr = (uintptr_t)vm->base;
 	arg->mremap.old_length = PAGE;
 	arg->mremap.new_length = PAGE;
+}
+
+static unsigned long nodes[1024 / 64];
+
+static void fill_mbind(struct vm *vm, union arg *arg)
+{
+	arg->mbind.addr = (uintptr_t)vm->base;
+	arg->mbind.length = PAGE;
+	arg->mbind.nodemask = (uintptr_t)nodes;
+	arg->mbind.maxnode = 1024;
+}
+
+static void fill_set_mempolicy(struct vm *vm, union arg *arg)
+{
+	(void)vm;
+	arg->set_mempolicy.nodemask = (uintptr_t)nodes;
+	arg->set_mempolicy.maxnode = 1024;
+}
+
+static void fill_get_mempolicy(struct vm *vm, union arg *arg)
+{
+	(void)vm;
+	arg->get_mempolicy.nodemask = (uintptr_t)nodes;
+	arg->get_mempolicy.maxnode = 1024;
 }
 
 #define RESERVED(type, member) offsetof(struct type, member)
@@ -176,6 +203,32 @@ static const struct command {
 		.writes = true,
 		.reserved = { NO_RESERVED, NO_RESERVED },
 		.fill = fill_mremap,
+	},
+	{
+		.name = "mbind",
+		.nr = ALTVM_MBIND,
+		.size = sizeof(struct altvm_mbind),
+		.min = 48,
+		.reserved = { RESERVED(altvm_mbind, __reserved), NO_RESERVED },
+		.fill = fill_mbind,
+	},
+	{
+		.name = "set_mempolicy",
+		.nr = ALTVM_SET_MEMPOLICY,
+		.size = sizeof(struct altvm_set_mempolicy),
+		.min = 24,
+		.reserved = { NO_RESERVED, NO_RESERVED },
+		.fill = fill_set_mempolicy,
+	},
+	{
+		.name = "get_mempolicy",
+		.nr = ALTVM_GET_MEMPOLICY,
+		.size = sizeof(struct altvm_get_mempolicy),
+		.min = 40,
+		.writes = true,
+		.reserved = { RESERVED(altvm_get_mempolicy, __reserved),
+			      NO_RESERVED },
+		.fill = fill_get_mempolicy,
 	},
 };
 

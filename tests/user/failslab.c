@@ -18,6 +18,7 @@
 #include "fixture.h"
 #include "heldio.h"
 #include "memory.h"
+#include "nodes.h"
 
 /* Two tables, and the edge between them. */
 #define PAGES 1024
@@ -216,6 +217,19 @@ static int do_mincore(struct vm *vm)
 	return ERRNO_OF(vm_mincore(vm, vm_page(vm, FIRST), NR * PAGE, vec));
 }
 
+/* Pages move away from where they are, on whichever node that is. */
+static int do_mbind(struct vm *vm)
+{
+	return ERRNO_OF(vm_mbind(vm, vm_page(vm, FIRST + 4), 16 * PAGE,
+				 MPOL_INTERLEAVE, nodes_there() & 2 ? 2 : 1,
+				 MPOL_MF_MOVE));
+}
+
+static int do_set_mempolicy(struct vm *vm)
+{
+	return ERRNO_OF(vm_set_mempolicy(vm, MPOL_PREFERRED, 1));
+}
+
 static const struct operation {
 	const char *name;
 	int (*prepare)(struct vm *vm);
@@ -241,6 +255,10 @@ static const struct operation {
 	  "....wwwwwwwwwwwwwwwwwwwwwwww....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
 	{ "mprotect to nothing", alternate, do_hide_all,
 	  "....------------------------....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mbind", alternate, do_mbind, "....rwrwrwrwrwrwrwrwrwrwrwrw....",
+	  "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "set_mempolicy", alternate, do_set_mempolicy,
+	  "....rwrwrwrwrwrwrwrwrwrwrwrw....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
 	{ "mincore", alternate, do_mincore, "....rwrwrwrwrwrwrwrwrwrwrwrw....",
 	  "mmmmmmmmmmmmmmmmmmmmmmmm" },
 };

@@ -88,6 +88,31 @@ static void *native_mremap(struct vm *vm, void *old, size_t old_len,
 			       (unsigned long)(unsigned int)flags, new_addr);
 }
 
+static int native_mbind(struct vm *vm, void *addr, size_t len, int mode,
+			const unsigned long *nodes, unsigned long maxnode,
+			unsigned int flags)
+{
+	(void)vm;
+	return (int)syscall(SYS_mbind, addr, len, mode, nodes, maxnode, flags);
+}
+
+static int native_set_mempolicy(struct vm *vm, int mode,
+				const unsigned long *nodes,
+				unsigned long maxnode)
+{
+	(void)vm;
+	return (int)syscall(SYS_set_mempolicy, mode, nodes, maxnode);
+}
+
+static int native_get_mempolicy(struct vm *vm, int *mode, unsigned long *nodes,
+				unsigned long maxnode, void *addr,
+				unsigned int flags)
+{
+	(void)vm;
+	return (int)syscall(SYS_get_mempolicy, mode, nodes, maxnode, addr,
+			    (unsigned long)flags);
+}
+
 const struct vm_ops vm_native = {
 	.name = "native",
 	.open = native_open,
@@ -98,6 +123,9 @@ const struct vm_ops vm_native = {
 	.mincore = native_mincore,
 	.msync = native_msync,
 	.madvise = native_madvise,
+	.mbind = native_mbind,
+	.set_mempolicy = native_set_mempolicy,
+	.get_mempolicy = native_get_mempolicy,
 	.mremap = native_mremap,
 };
 
@@ -158,6 +186,26 @@ static void *lib_mremap(struct vm *vm, void *old, size_t old_len,
 	return altvm_mremap(vm->lib, old, old_len, new_len, flags, new_addr);
 }
 
+static int lib_mbind(struct vm *vm, void *addr, size_t len, int mode,
+		     const unsigned long *nodes, unsigned long maxnode,
+		     unsigned int flags)
+{
+	return altvm_mbind(vm->lib, addr, len, mode, nodes, maxnode, flags);
+}
+
+static int lib_set_mempolicy(struct vm *vm, int mode,
+			     const unsigned long *nodes, unsigned long maxnode)
+{
+	return altvm_set_mempolicy(vm->lib, mode, nodes, maxnode);
+}
+
+static int lib_get_mempolicy(struct vm *vm, int *mode, unsigned long *nodes,
+			     unsigned long maxnode, void *addr,
+			     unsigned int flags)
+{
+	return altvm_get_mempolicy(vm->lib, mode, nodes, maxnode, addr, flags);
+}
+
 const struct vm_ops vm_lib = {
 	.name = "libaltvm",
 	.open = lib_open,
@@ -168,6 +216,9 @@ const struct vm_ops vm_lib = {
 	.mincore = lib_mincore,
 	.msync = lib_msync,
 	.madvise = lib_madvise,
+	.mbind = lib_mbind,
+	.set_mempolicy = lib_set_mempolicy,
+	.get_mempolicy = lib_get_mempolicy,
 	.mremap = lib_mremap,
 };
 
@@ -299,6 +350,55 @@ static void *ioctl_mremap(struct vm *vm, void *old, size_t old_len,
 	return (void *)(uintptr_t)m.out_addr;
 }
 
+static int ioctl_mbind(struct vm *vm, void *addr, size_t len, int mode,
+		       const unsigned long *nodes, unsigned long maxnode,
+		       unsigned int flags)
+{
+	struct altvm_mbind m = {
+		.size = sizeof(m),
+		.flags = flags,
+		.addr = (uintptr_t)addr,
+		.length = len,
+		.nodemask = (uintptr_t)nodes,
+		.maxnode = maxnode,
+		.mode = mode,
+	};
+
+	return ioctl(vm->fd, ALTVM_MBIND, &m);
+}
+
+static int ioctl_set_mempolicy(struct vm *vm, int mode,
+			       const unsigned long *nodes,
+			       unsigned long maxnode)
+{
+	struct altvm_set_mempolicy m = {
+		.size = sizeof(m),
+		.mode = mode,
+		.nodemask = (uintptr_t)nodes,
+		.maxnode = maxnode,
+	};
+
+	return ioctl(vm->fd, ALTVM_SET_MEMPOLICY, &m);
+}
+
+static int ioctl_get_mempolicy(struct vm *vm, int *mode, unsigned long *nodes,
+			       unsigned long maxnode, void *addr,
+			       unsigned int flags)
+{
+	struct altvm_get_mempolicy m = {
+		.size = sizeof(m),
+		.flags = flags,
+		.addr = (uintptr_t)addr,
+		.nodemask = (uintptr_t)nodes,
+		.maxnode = maxnode,
+	};
+	int ret = ioctl(vm->fd, ALTVM_GET_MEMPOLICY, &m);
+
+	if (!ret && mode)
+		*mode = m.out_mode;
+	return ret;
+}
+
 const struct vm_ops vm_ioctl = {
 	.name = "altvm",
 	.open = ioctl_open,
@@ -309,6 +409,9 @@ const struct vm_ops vm_ioctl = {
 	.mincore = ioctl_mincore,
 	.msync = ioctl_msync,
 	.madvise = ioctl_madvise,
+	.mbind = ioctl_mbind,
+	.set_mempolicy = ioctl_set_mempolicy,
+	.get_mempolicy = ioctl_get_mempolicy,
 	.mremap = ioctl_mremap,
 };
 

@@ -68,6 +68,15 @@ struct vm_ops {
 		       unsigned char *vec);
 	int (*msync)(struct vm *vm, void *addr, size_t len, int flags);
 	int (*madvise)(struct vm *vm, void *addr, size_t len, int advice);
+	int (*mbind)(struct vm *vm, void *addr, size_t len, int mode,
+		     const unsigned long *nodes, unsigned long maxnode,
+		     unsigned int flags);
+	int (*set_mempolicy)(struct vm *vm, int mode,
+			     const unsigned long *nodes,
+			     unsigned long maxnode);
+	int (*get_mempolicy)(struct vm *vm, int *mode, unsigned long *nodes,
+			     unsigned long maxnode, void *addr,
+			     unsigned int flags);
 	void *(*mremap)(struct vm *vm, void *old, size_t old_len,
 			size_t new_len, int flags, void *new_addr);
 };
