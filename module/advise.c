@@ -22,6 +22,7 @@
 #include "map.h"
 #include "poison.h"
 #include "populate.h"
+#include "swap.h"
 #include "tree.h"
 
 /**
@@ -67,6 +68,9 @@ static const struct advice advices[] = {
 	[MADV_GUARD_INSTALL] = { .known = true, .inside = altvm_discard_guard },
 	[MADV_GUARD_REMOVE] = { .known = true,
 				.inside = altvm_discard_unguard },
+	[MADV_FREE] = { .known = true, .inside = altvm_swap_area },
+	[MADV_COLD] = { .known = true, .inside = altvm_swap_area },
+	[MADV_PAGEOUT] = { .known = true, .inside = altvm_swap_area },
 	[MADV_WILLNEED] = { .known = true,
 			    .outside = altvm_fileadvice_willneed },
 	[MADV_REMOVE] = { .known = true, .outside = altvm_fileadvice_remove },

@@ -96,10 +96,17 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 {
 	struct altvm_area area;
 
-	seq_printf(m, "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB%s\n",
+	seq_printf(m,
+		   "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB "
+		   "swapped %lu kB%s\n",
 		   space->start, space->end, READ_ONCE(space->tgid),
 		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10),
+		   atomic_long_read(&space->nr_swapped) << (PAGE_SHIFT - 10),
 		   space->mm == current->mm ? " self" : "");
+	seq_printf(m, "altvm-swap:\tout %lu in %lu freed %lu\n",
+		   atomic_long_read(&space->paged_out),
+		   atomic_long_read(&space->paged_in),
+		   atomic_long_read(&space->lazily_freed));
 	altvm_for_each_area(space, &area, space->start, space->limit) {
 		show_area(m, space, &area);
 		if (seq_has_overflowed(m))

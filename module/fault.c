@@ -52,6 +52,7 @@
 #include "pte.h"
 #include "space.h"
 #include "store.h"
+#include "swap.h"
 #include "tree.h"
 
 /* How many pages a read of untouched memory maps at most. */
@@ -96,19 +97,31 @@ bool altvm_fault_alloc(struct altvm_fault *f)
  */
 int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf)
 {
-	struct page *page = altvm_leaf_page(leaf, f->addr);
-	bool copy = altvm_page_is_real(page);
+	struct page *page;
+	bool copy;
+	int ret;
 
+	if (unlikely(altvm_page_is_slot(altvm_leaf_page(leaf, f->addr)))) {
+		ret = altvm_swap_in(f, leaf);
+		if (ret)
+			return ret;
+	}
+	page = altvm_leaf_page(leaf, f->addr);
 	if (unlikely(altvm_page_is_marker(page)))
 		return page == ALTVM_GUARD ? -EFAULT : -EHWPOISON;
+	copy = altvm_page_is_real(page);
 	if (copy && unlikely(PageHWPoison(page)))
 		return -EHWPOISON;
 	if (page && !f->write)
 		return 0;
 	/* The core has a reference of what is mapped, and so have we. */
-	if (copy &&
-	    altvm_store_own(f->space, leaf, f->addr, f->cached == page ? 2 : 0))
+	if (copy && altvm_store_own(f->space, leaf, f->addr,
+				    f->cached == page ? 2 : 0)) {
+		/* Not all who write do so through the PTE. */
+		if (unlikely(altvm_page_is_lazy(page)))
+			ClearPageChecked(page);
 		return 0;
+	}
 	if (f->write && !altvm_fault_has_page(f)) {
 		f->need = true;
 		f->copy = copy;
@@ -265,6 +278,17 @@ static int fault_try(struct altvm_fault *f)
 	return ret;
 }
 
+/*
+ * May the core's lock be dropped to wait for a disk?  Who has the window locked holds up
+ * a fork, and that everybody.  Not all callers of ->pfn_mkwrite know VM_FAULT_RETRY.
+ */
+static bool may_unlock(const struct altvm_fault *f)
+{
+	return f->vmf && !(f->vmf->flags & FAULT_FLAG_MKWRITE) &&
+	       fault_flag_allow_retry_first(f->vmf->flags) &&
+	       !(f->vmf->flags & FAULT_FLAG_RETRY_NOWAIT);
+}
+
 /**
  * altvm_fault_provide() - do what has been found to be missing
  * @f: the fault
@@ -284,16 +308,13 @@ int altvm_fault_provide(struct altvm_fault *f, int ret)
 		f->locked = false;
 		altvm_pagecache_wait(f->cached);
 	}
+	if (ret == -EAGAIN && altvm_swap_is_wanted(f))
+		return may_unlock(f) && altvm_slot_waits(f->slot) ?
+			       -EINPROGRESS :
+			       altvm_swap_load(f);
 	if (ret != -EAGAIN || !f->fetch)
 		return ret;
-	/*
-	 * Who has the window locked holds up a fork, and that everybody.  Not all
-	 * callers of ->pfn_mkwrite know VM_FAULT_RETRY.
-	 */
-	if (f->vmf && !(f->vmf->flags & FAULT_FLAG_MKWRITE) &&
-	    fault_flag_allow_retry_first(f->vmf->flags) &&
-	    !(f->vmf->flags & FAULT_FLAG_RETRY_NOWAIT) &&
-	    altvm_pagecache_waits(f->from, f->addr))
+	if (may_unlock(f) && altvm_pagecache_waits(f->from, f->addr))
 		return -EINPROGRESS;
 	return altvm_filefault_fetch(f);
 }
@@ -330,6 +351,7 @@ void altvm_fault_finish(struct altvm_fault *f)
 	if (f->page)
 		put_page(f->page);
 	altvm_filefault_forget(f);
+	altvm_swap_forget(f);
 	fault_unload(f);
 	if (f->dirtied) {
 		altvm_pagecache_dirtied(f->dirtied);
@@ -345,20 +367,20 @@ static bool fault_restore(struct altvm_fault *f)
 {
 	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
 	bool present = false;
+	struct page *page;
 
 	if (!leaf)
 		return false;
 	mutex_lock(&leaf->lock);
-	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS &&
-	    !altvm_page_is_marker(altvm_leaf_page(leaf, f->addr))) {
-		present = altvm_leaf_page(leaf, f->addr) &&
+	if (fault_check(f) == -EACCES && f->attr & VM_ACCESS_FLAGS) {
+		page = altvm_leaf_page(leaf, f->addr);
+		present = page && !altvm_page_is_marker(page) &&
 			  !(f->fa && altvm_file_is_cut(f->fa, f->addr));
 		if (present && f->fa)
 			altvm_filefault_map(f, leaf);
 		else if (present)
 			altvm_fault_map(f, leaf);
-		else if (f->fa && !altvm_leaf_page(leaf, f->addr) &&
-			 altvm_filefault_is_attached(f))
+		else if (f->fa && !page && altvm_filefault_is_attached(f))
 			present = altvm_filefault_around(f, leaf);
 	}
 	mutex_unlock(&leaf->lock);
@@ -454,11 +476,27 @@ static vm_fault_t fault_wait(struct vm_fault *vmf, struct altvm_fault *f)
 	struct file *file = get_file(vmf->vma->vm_file);
 
 	release_fault_lock(vmf);
-	altvm_filefault_fetch(f);
+	if (altvm_swap_is_wanted(f))
+		altvm_swap_prefetch(f);
+	else
+		altvm_filefault_fetch(f);
 	altvm_fault_finish(f);
 	fput(file);
 	/* An error comes again, and then with the lock. */
 	return VM_FAULT_RETRY | (f->result & VM_FAULT_MAJOR);
+}
+
+/*
+ * Has a forked child to be made known to its mm now?  Before that nothing of it can be
+ * paged out.  A child that soon calls exec writes nothing, and without swap space it
+ * is of no use.
+ */
+static bool fault_must_attach(struct vm_fault *vmf, struct altvm_space *space)
+{
+	return vmf->flags & FAULT_FLAG_WRITE &&
+	       !(vmf->flags & (FAULT_FLAG_MKWRITE | FAULT_FLAG_RETRY_NOWAIT)) &&
+	       fault_flag_allow_retry_first(vmf->flags) &&
+	       !READ_ONCE(space->amm) && altvm_slot_has_room(NULL);
 }
 
 /*
@@ -490,6 +528,9 @@ static vm_fault_t fault(struct vm_fault *vmf)
 
 	if (!f.space)
 		return VM_FAULT_SIGBUS;
+	if (unlikely(!READ_ONCE(f.space->amm)) &&
+	    fault_must_attach(vmf, f.space))
+		return fault_attach(vmf);
 	fault_guess(&f);
 	if (f.present && vmf->page) {
 		get_page(vmf->page);

@@ -30,6 +30,8 @@
  * @cached: a page of a file; referenced
  * @from: the file area that @cached was, or is to be, fetched for; referenced
  * @dirtied: the file area that was stored to; referenced
+ * @slot: what is paged out; referenced
+ * @loaded: has @page what is in @slot?
  * @result: VM_FAULT_* that the file system has said
  */
 struct altvm_fault {
@@ -42,6 +44,8 @@ struct altvm_fault {
 	struct page *page, *cached;
 	unsigned long policy;
 	struct altvm_file_area *from, *dirtied;
+	struct altvm_slot *slot;
+	bool loaded;
 	vm_fault_t result;
 };
 

@@ -9,6 +9,8 @@
 
 #include "dev.h"
 #include "file.h"
+#include "reclaim.h"
+#include "slot.h"
 #include "space.h"
 #include "store.h"
 
@@ -19,9 +21,15 @@ static int __init altvm_init(void)
 	ret = altvm_space_init();
 	if (ret)
 		return ret;
-	ret = altvm_store_module_init();
+	ret = altvm_reclaim_init();
 	if (ret)
 		goto err_space;
+	ret = altvm_slot_module_init();
+	if (ret)
+		goto err_reclaim;
+	ret = altvm_store_module_init();
+	if (ret)
+		goto err_slot;
 	ret = altvm_file_module_init();
 	if (ret)
 		goto err_store;
@@ -34,6 +42,10 @@ err_file:
 	altvm_file_module_exit();
 err_store:
 	altvm_store_module_exit();
+err_slot:
+	altvm_slot_module_exit();
+err_reclaim:
+	altvm_reclaim_exit();
 err_space:
 	altvm_space_exit();
 	return ret;
@@ -46,6 +58,8 @@ static void __exit altvm_exit(void)
 	altvm_space_exit();
 	altvm_file_module_exit();
 	altvm_store_module_exit();
+	altvm_slot_module_exit();
+	altvm_reclaim_exit();
 }
 
 module_init(altvm_init);

@@ -12,6 +12,7 @@
 #include "populate.h"
 #include "pte.h"
 #include "store.h"
+#include "swap.h"
 #include "tree.h"
 
 /* How many pages populate allocates before it takes the leaf's lock. */
@@ -61,12 +62,14 @@ static int populate_map(struct altvm_space *space, struct altvm_leaf *leaf,
 
 /*
  * Populate [start, end), part of one leaf and no more than a batch.  With @write it
- * gets @pages; what is not used stays in the array.
- * Return: 0, -EAGAIN if the area has changed, -ENOMEM, as altvm_fault_store().
+ * gets @pages; what is not used stays in the array.  @swapped: out: an address that
+ * must be paged in first.
+ * Return: 0, -EAGAIN if the area has changed or @swapped is set, -ENOMEM, as
+ * altvm_fault_store().
  */
 static int populate_batch(struct altvm_space *space, unsigned long start,
 			  unsigned long end, unsigned long attr, bool write,
-			  struct page **pages)
+			  struct page **pages, unsigned long *swapped)
 {
 	struct altvm_leaf *leaf = altvm_store_get(space, start);
 	struct altvm_area area;
@@ -81,8 +84,16 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 	else if (altvm_leaf_prepare(leaf))
 		ret = -ENOMEM;
 
-	for (unsigned long addr = start; !ret && addr < end; addr += PAGE_SIZE)
-		ret = populate_page(space, leaf, addr, attr, write, pages++);
+	for (unsigned long addr = start; !ret && addr < end;
+	     addr += PAGE_SIZE) {
+		if (!altvm_page_is_slot(altvm_leaf_page(leaf, addr))) {
+			ret = populate_page(space, leaf, addr, attr, write,
+					    pages++);
+			continue;
+		}
+		*swapped = addr;
+		ret = -EAGAIN;
+	}
 	if (!ret)
 		ret = populate_map(space, leaf, start, end, attr, write);
 	mutex_unlock(&leaf->lock);
@@ -111,7 +122,7 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 			 const struct populate *p)
 {
 	struct page *pages[POPULATE_BATCH] = {};
-	unsigned long nr, end;
+	unsigned long nr, end, swapped = 0;
 	struct altvm_area area;
 	bool write;
 	int ret;
@@ -130,12 +141,16 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 	ret = write ? populate_alloc(space, *addr, nr, area.attr, pages) : 0;
 	if (!ret)
 		ret = populate_batch(space, *addr, end, area.attr, write,
-				     pages);
+				     pages, &swapped);
 	for (unsigned long i = 0; i < nr; i++)
 		if (pages[i])
 			put_page(pages[i]);
 	if (!ret)
 		*addr = end;
+	if (swapped)
+		ret = altvm_swap_bring(space, swapped);
+	if (ret == -EIO)
+		return -EFAULT;
 	return ret == -EAGAIN ? 0 : ret;
 }
 

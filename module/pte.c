@@ -108,6 +108,7 @@ struct walk {
 	unsigned long attr;
 	struct page *page;
 	pte_t *ptes;
+	unsigned long *bitmap;
 	bool old, young, done;
 };
 
@@ -181,6 +182,50 @@ bool altvm_pte_young(struct altvm_space *space, unsigned long addr)
 	return w.young;
 }
 
+static int walk_age(pte_t *pte, unsigned long addr, void *data)
+{
+	struct walk *w = data;
+
+	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
+		struct page *page = altvm_leaf_page(w->leaf, addr);
+
+		/* Of the zero page, it says whether it was mapped ahead. */
+		if ((page && !altvm_page_is_real(page)) ||
+		    !pte_present(ptep_get(pte)) ||
+		    !test_and_clear_bit(_PAGE_BIT_ACCESSED,
+					(unsigned long *)&pte->pte))
+			continue;
+		if (w->bitmap)
+			__set_bit(pte_index(addr), w->bitmap);
+	}
+	return 0;
+}
+
+/**
+ * altvm_pte_age() - take note of which pages were accessed, and forget it
+ * @space: entered
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ * @young: PTRS_PER_PTE bits: those of pages that were accessed are set; or NULL
+ *
+ * Does not flush, as ptep_clear_flush_young() on this architecture: an access through
+ * a TLB entry that is left will not be noted.
+ */
+void altvm_pte_age(struct altvm_space *space, struct altvm_leaf *leaf,
+		   unsigned long start, unsigned long end,
+		   unsigned long *young)
+{
+	struct walk w = {
+		.space = space,
+		.leaf = leaf,
+		.end = end,
+		.bitmap = young,
+	};
+
+	apply_to_existing_page_range(space->mm, start, PAGE_SIZE, walk_age, &w);
+}
+
 /**
  * altvm_pte_settle() - find out which pages mapped ahead were accessed
  * @space: entered
@@ -237,6 +282,11 @@ int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
 	return vm_insert_page(page_vma(space, leaf, addr, attr), addr, page);
 }
 
+static bool is_mappable(const struct page *page)
+{
+	return page && !altvm_page_is_marker(page);
+}
+
 /* How many real pages there are from @addr on, without a gap. */
 static unsigned long leaf_run(const struct altvm_leaf *leaf, unsigned long addr,
 			      unsigned long end)
@@ -291,7 +341,7 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 			ret = insert_run(space, leaf, &start, nr, attr);
 			if (!ret)
 				continue;
-		} else if (altvm_leaf_page(leaf, start)) {
+		} else if (is_mappable(altvm_leaf_page(leaf, start))) {
 			ret = altvm_pte_insert(space, leaf, start, attr);
 		}
 		if (ret && ret != -EBUSY)
@@ -519,30 +569,45 @@ void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_protect, &w);
 }
 
+/* What is dirty does not matter in the store, but to MADV_FREE. */
+static void note_dirty(struct walk *w, unsigned long addr, pteval_t old)
+{
+	struct page *page = altvm_leaf_page(w->leaf, addr);
+
+	if (old & _PAGE_DIRTY && altvm_page_is_real(page) &&
+	    altvm_page_is_lazy(page))
+		SetPageDirty(page);
+}
+
 static int walk_wrprotect(pte_t *pte, unsigned long addr, void *data)
 {
 	struct walk *w = data;
+	pteval_t old;
 
-	for (; addr < w->end; addr += PAGE_SIZE, pte++)
-		if (pte_flags(ptep_get(pte)) & _PAGE_RW)
-			/* What is dirty does not matter in the store. */
-			atomic_long_andnot(_PAGE_RW | _PAGE_DIRTY,
-					   (atomic_long_t *)pte);
+	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
+		if (!(pte_flags(ptep_get(pte)) & _PAGE_RW))
+			continue;
+		old = atomic_long_fetch_andnot(_PAGE_RW | _PAGE_DIRTY,
+					       (atomic_long_t *)pte);
+		if (unlikely(w->leaf->lazy))
+			note_dirty(w, addr, old);
+	}
 	return 0;
 }
 
 /**
  * altvm_pte_wrprotect() - write-protect what is mapped of a leaf
  * @space: frozen, no fault on its window
+ * @leaf: locked
  * @start: page-aligned
  * @end: exclusive, in the same 2 MiB
  *
  * Does not flush: fork does, see altvm_space_vm_open().
  */
-void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
-			 unsigned long end)
+void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long start, unsigned long end)
 {
-	struct walk w = { .space = space, .end = end };
+	struct walk w = { .space = space, .leaf = leaf, .end = end };
 
 	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_wrprotect, &w);
 }

@@ -19,13 +19,16 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 int altvm_pte_insert_ahead(struct altvm_space *space, unsigned long start,
 			   unsigned long end, unsigned long attr);
 bool altvm_pte_young(struct altvm_space *space, unsigned long addr);
+void altvm_pte_age(struct altvm_space *space, struct altvm_leaf *leaf,
+		   unsigned long start, unsigned long end,
+		   unsigned long *young);
 void altvm_pte_settle(struct altvm_space *space, struct altvm_leaf *leaf,
 		      unsigned long start, unsigned long end);
 void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long start, unsigned long end,
 		       unsigned long attr);
-void altvm_pte_wrprotect(struct altvm_space *space, unsigned long start,
-			 unsigned long end);
+void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long start, unsigned long end);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
 void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,

@@ -349,19 +349,19 @@ static void space_thaw(struct altvm_space *space)
 }
 
 /* Write-protect part of a leaf; shared memory stays as it is. */
-static void leaf_wrprotect(struct altvm_space *space, unsigned long start,
-			   unsigned long end)
+static void leaf_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
+			   unsigned long start, unsigned long end)
 {
 	struct altvm_area area;
 
 	if (!space->special) {
-		altvm_pte_wrprotect(space, start, end);
+		altvm_pte_wrprotect(space, leaf, start, end);
 		return;
 	}
 	altvm_for_each_area(space, &area, start, end) {
 		altvm_area_clip(&area, start, end);
 		if (!(area.attr & VM_SHARED))
-			altvm_pte_wrprotect(space, area.start, area.end);
+			altvm_pte_wrprotect(space, leaf, area.start, area.end);
 	}
 }
 
@@ -378,7 +378,7 @@ static void space_wrprotect(struct altvm_space *space)
 			altvm_pte_zap(space, lo, hi);
 			leaf->ahead = false;
 		} else if (leaf->writable) {
-			leaf_wrprotect(space, lo, hi);
+			leaf_wrprotect(space, leaf, lo, hi);
 		}
 		leaf->writable = false;
 		mutex_unlock(&leaf->lock);
@@ -590,6 +590,31 @@ int altvm_space_attach(struct altvm_ctx *ctx, struct mm_struct *mm)
 	return ret;
 }
 
+/**
+ * altvm_space_try_enter() - enter a space that somebody has found
+ * @space: stays meanwhile
+ *
+ * Context: any; does not wait.
+ * Return: 0; -ENODEV if it is a child's that is not known to its mm yet, -ENXIO if
+ * its window goes, -EBUSY if it is frozen.
+ */
+int altvm_space_try_enter(struct altvm_space *space)
+{
+	int ret;
+
+	/* Pairs with space_attach(). */
+	if (unlikely(!smp_load_acquire(&space->amm)))
+		return -ENODEV;
+
+	/* A full barrier, as those of space_kill() and space_freeze(). */
+	atomic_inc_return(&space->users);
+	if (likely(!altvm_space_wanted(space)))
+		return 0;
+	ret = READ_ONCE(space->dead) ? -ENXIO : -EBUSY;
+	altvm_space_leave(space);
+	return ret;
+}
+
 /*
  * Try to enter this process's window.  Return: the space, or ERR_PTR: -ENXIO if
  * there is none, -ENODEV if it is a child's that is not known to its mm yet,
@@ -604,17 +629,8 @@ static struct altvm_space *space_try_enter(struct altvm_ctx *ctx)
 	space = space_find(ctx, current->mm);
 	if (!space)
 		return ERR_PTR(-ENXIO);
-	/* Pairs with space_attach(). */
-	if (unlikely(!smp_load_acquire(&space->amm)))
-		return ERR_PTR(-ENODEV);
-
-	/* A full barrier, as those of space_kill() and space_freeze(). */
-	atomic_inc_return(&space->users);
-	if (likely(!altvm_space_wanted(space)))
-		return space;
-	ret = READ_ONCE(space->dead) ? -ENXIO : -EBUSY;
-	altvm_space_leave(space);
-	return ERR_PTR(ret);
+	ret = altvm_space_try_enter(space);
+	return ret ? ERR_PTR(ret) : space;
 }
 
 static bool space_is_frozen(struct altvm_ctx *ctx)

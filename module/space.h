@@ -78,6 +78,10 @@ struct altvm_mm {
  * @nr_busy: ranges that are busy
  * @changes: of @tree, so that one can tell that there were none
  * @leaves: the pages, see store.c
+ * @nr_swapped: pages that are paged out, in all leaves
+ * @paged_out: pages that ever were
+ * @paged_in: pages that came back
+ * @lazily_freed: pages that went because of MADV_FREE
  * @shmem: whose mapping the pages have, see store.c; constant
  * @policies: the NUMA policies of its areas by their index, and its own, see policy.c;
  *	changed under @lock, read under RCU
@@ -109,6 +113,7 @@ struct altvm_space {
 	unsigned long nr_total, nr_data, nr_busy, changes;
 
 	struct xarray leaves;
+	atomic_long_t nr_swapped, paged_out, paged_in, lazily_freed;
 	struct file *shmem;
 	struct xarray policies;
 	unsigned int policy;
@@ -125,6 +130,7 @@ int altvm_space_attach(struct altvm_ctx *ctx, struct mm_struct *mm);
 int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window);
 bool altvm_space_exists(struct altvm_ctx *ctx);
 struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx);
+int altvm_space_try_enter(struct altvm_space *space);
 void altvm_space_leave(struct altvm_space *space);
 
 void altvm_space_uncount(struct mm_struct *mm);

@@ -36,6 +36,7 @@
 #include <linux/string.h>
 
 #include "policy.h"
+#include "reclaim.h"
 #include "store.h"
 
 static struct kmem_cache *leaf_cache;
@@ -68,11 +69,19 @@ static void table_drop(struct page *page)
 	put_page(page);
 }
 
+/* A table has one entry less. */
+static void entry_drop(struct page *page)
+{
+	if (altvm_page_is_real(page))
+		table_drop(page);
+	else if (altvm_page_is_slot(page))
+		altvm_slot_put(altvm_slot_of(page));
+}
+
 static void table_free(struct page **pages)
 {
 	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
-		if (altvm_page_is_real(pages[i]))
-			table_drop(pages[i]);
+		entry_drop(pages[i]);
 	free_page((unsigned long)pages);
 }
 
@@ -86,6 +95,8 @@ static struct page **table_copy(struct page **pages, gfp_t gfp)
 		copy[i] = pages[i];
 		if (altvm_page_is_real(copy[i]))
 			atomic_long_inc(page_state(copy[i]));
+		else if (altvm_page_is_slot(copy[i]))
+			altvm_slot_get(altvm_slot_of(copy[i]));
 	}
 	return copy;
 }
@@ -127,9 +138,24 @@ static int leaf_unshare(struct altvm_leaf *leaf, gfp_t gfp)
 	return 0;
 }
 
+static void count_slots(struct altvm_leaf *leaf, int nr)
+{
+	leaf->nr_slots += nr;
+	atomic_long_add(nr, &leaf->space->nr_swapped);
+}
+
+/* An entry comes, or goes. */
+static void count_entry(struct altvm_leaf *leaf, const struct page *page, int nr)
+{
+	if (unlikely(altvm_page_is_slot(page)))
+		count_slots(leaf, nr);
+}
+
 /* Drop everything. */
 static void leaf_empty(struct altvm_leaf *leaf)
 {
+	if (leaf->nr_slots)
+		count_slots(leaf, -leaf->nr_slots);
 	if (leaf->share)
 		share_put(leaf->share, leaf->pages);
 	else if (leaf->nr)
@@ -140,6 +166,7 @@ static void leaf_empty(struct altvm_leaf *leaf)
 	leaf->pages = NULL;
 	leaf->nr = 0;
 	leaf->ahead = false;
+	leaf->lazy = false;
 }
 
 /**
@@ -170,6 +197,7 @@ void altvm_store_destroy(struct altvm_space *space)
 	unsigned long index;
 
 	xa_for_each(&space->leaves, index, leaf) {
+		altvm_reclaim_forget(leaf);
 		leaf_empty(leaf);
 		mutex_destroy(&leaf->lock);
 		kmem_cache_free(leaf_cache, leaf);
@@ -263,6 +291,25 @@ bool altvm_store_is_held(struct altvm_leaf *leaf, unsigned long addr)
 	return page_count(page) != 1 + folio_mapcount(page_folio(page));
 }
 
+/**
+ * altvm_leaf_unshared() - is the leaf's table its own?
+ * @leaf: locked
+ */
+bool altvm_leaf_unshared(struct altvm_leaf *leaf)
+{
+	lockdep_assert_held(&leaf->lock);
+	return !leaf->share || leaf_is_last(leaf);
+}
+
+/**
+ * altvm_store_is_alone() - is a page in one table only?
+ * @page: in a table that is its leaf's own; the leaf is locked
+ */
+bool altvm_store_is_alone(struct page *page)
+{
+	return (atomic_long_read_acquire(page_state(page)) & TABLES_MASK) == 1;
+}
+
 /* What was owned before is not any more. */
 static void leaf_disown(struct altvm_leaf *leaf)
 {
@@ -285,20 +332,28 @@ static int leaf_clone(struct altvm_leaf *to, struct altvm_leaf *from)
 	to->share = from->share;
 	to->pages = from->pages;
 	to->nr = from->nr;
+	to->lazy = from->lazy;
+	if (from->nr_slots)
+		count_slots(to, from->nr_slots);
 	leaf_disown(to);
 	leaf_disown(from);
 	return 0;
 }
 
-static struct altvm_leaf *leaf_alloc(gfp_t gfp)
+static struct altvm_leaf *leaf_alloc(struct altvm_space *space,
+				     unsigned long index, gfp_t gfp)
 {
 	static atomic64_t ids;
 	struct altvm_leaf *leaf;
 
-	leaf = kmem_cache_zalloc(leaf_cache, gfp | __GFP_ACCOUNT);
+	leaf = kmem_cache_alloc_lru(leaf_cache, &altvm_reclaim_leaves,
+				    gfp | __GFP_ACCOUNT | __GFP_ZERO);
 	if (!leaf)
 		return NULL;
 	mutex_init(&leaf->lock);
+	INIT_LIST_HEAD(&leaf->lru);
+	leaf->space = space;
+	leaf->start = ALIGN_DOWN(space->start, PMD_SIZE) + index * PMD_SIZE;
 	leaf->id = atomic64_inc_return(&ids);
 	return leaf;
 }
@@ -322,7 +377,7 @@ int altvm_store_clone(struct altvm_space *to, struct altvm_space *from)
 	xa_for_each(&from->leaves, index, leaf) {
 		if (!leaf->nr)
 			continue;
-		copy = leaf_alloc(GFP_KERNEL);
+		copy = leaf_alloc(to, index, GFP_KERNEL);
 		if (!copy)
 			return -ENOMEM;
 		ret = xa_insert(&to->leaves, index, copy, GFP_KERNEL);
@@ -335,6 +390,7 @@ int altvm_store_clone(struct altvm_space *to, struct altvm_space *from)
 		mutex_unlock(&leaf->lock);
 		if (ret)
 			return ret;
+		altvm_reclaim_learn(copy);
 		cond_resched();
 	}
 	return 0;
@@ -439,14 +495,16 @@ struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 struct altvm_leaf *altvm_store_make(struct altvm_space *space,
 				    unsigned long addr, gfp_t gfp)
 {
-	struct altvm_leaf *leaf = leaf_alloc(gfp), *old;
+	unsigned long index = leaf_index(space, addr);
+	struct altvm_leaf *leaf = leaf_alloc(space, index, gfp), *old;
 
 	if (!leaf)
 		return NULL;
-	old = xa_cmpxchg(&space->leaves, leaf_index(space, addr), NULL, leaf,
-			 gfp);
-	if (!old)
+	old = xa_cmpxchg(&space->leaves, index, NULL, leaf, gfp);
+	if (!old) {
+		altvm_reclaim_learn(leaf);
 		return leaf;
+	}
 
 	mutex_destroy(&leaf->lock);
 	kmem_cache_free(leaf_cache, leaf);
@@ -563,8 +621,9 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 	lockdep_assert_held(&leaf->lock);
 	if (!*slot)
 		leaf->nr++;
-	else if (altvm_page_is_real(*slot))
-		table_drop(*slot);
+	count_entry(leaf, *slot, -1);
+	entry_drop(*slot);
+	count_entry(leaf, page, 1);
 	leaf->ahead |= page == ALTVM_ZERO_AHEAD;
 	*slot = page;
 }
@@ -594,8 +653,8 @@ static void leaf_clear(struct altvm_leaf *leaf, unsigned int i)
 		return;
 	leaf->pages[i] = NULL;
 	leaf->nr--;
-	if (altvm_page_is_real(page))
-		table_drop(page);
+	count_entry(leaf, page, -1);
+	entry_drop(page);
 }
 
 /**
@@ -687,6 +746,8 @@ void altvm_leaf_unguard(struct altvm_leaf *leaf, unsigned long start,
 static void leaf_swap(struct altvm_leaf *a, struct altvm_leaf *b)
 {
 	swap(a->nr, b->nr);
+	swap(a->nr_slots, b->nr_slots);
+	swap(a->lazy, b->lazy);
 	swap(a->ahead, b->ahead);
 	swap(a->cow, b->cow);
 	swap(a->writable, b->writable);
@@ -740,6 +801,7 @@ void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
 	leaf_prepare(to, gfp);
 	to->ahead |= from->ahead;
 	to->writable |= from->writable;
+	to->lazy |= from->lazy;
 	for (; len; len -= PAGE_SIZE, old += PAGE_SIZE, new += PAGE_SIZE) {
 		struct page *page = altvm_leaf_page(from, old);
 		bool real = altvm_page_is_real(page), own;
@@ -751,8 +813,10 @@ void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
 			leaf_make_cow(space, to, new);
 		from->pages[pte_index(old)] = NULL;
 		from->nr--;
+		count_entry(from, page, -1);
 		to->pages[pte_index(new)] = page;
 		to->nr++;
+		count_entry(to, page, 1);
 		if (own)
 			altvm_store_adopt(space, to, new, page);
 	}

@@ -5,6 +5,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 
+#include "slot.h"
 #include "space.h"
 
 /**
@@ -21,7 +22,12 @@ struct altvm_share {
  * struct altvm_leaf - the pages of 2 MiB of address space, one PTE table's worth
  * @lock: protects the rest, and orders all changes of the PTEs in these 2 MiB
  *	against each other
+ * @space: whose; constant
+ * @start: of the 2 MiB, in bytes; constant
+ * @lru: where reclaim finds it, see reclaim.c
  * @nr: entries that are not NULL
+ * @nr_slots: those of them that are slots
+ * @lazy: some page may be one that MADV_FREE has been told of
  * @ahead: some entry may be ALTVM_ZERO_AHEAD
  * @cow: it was cloned, so that pages may be others' too
  * @id: of what is stored: moves along with all of it; page->index has it
@@ -30,7 +36,7 @@ struct altvm_share {
  * @table: there is a page table, which stays
  * @share: NULL if @pages is this leaf's alone
  * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
- *	(of which no references are taken), a marker, or a page of which the
+ *	(of which no references are taken), a marker, or a page or a slot of which the
  *	store has a reference; NULL while @nr is 0 or nothing has been stored yet
  *
  * A leaf stays until its space goes: so does the page table above which it
@@ -38,8 +44,11 @@ struct altvm_share {
  */
 struct altvm_leaf {
 	struct mutex lock;
-	unsigned int nr;
-	bool ahead, cow, writable, table;
+	struct altvm_space *space;
+	unsigned long start;
+	struct list_head lru;
+	unsigned int nr, nr_slots;
+	bool ahead, cow, writable, table, lazy;
 	u64 id, gen;
 	struct altvm_share *share;
 	struct page **pages;
@@ -87,6 +96,8 @@ bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 		    struct page *page);
 void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young);
+bool altvm_leaf_unshared(struct altvm_leaf *leaf);
+bool altvm_store_is_alone(struct page *page);
 unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			      unsigned long end);
 void altvm_leaf_discard(struct altvm_leaf *leaf, unsigned long start,
@@ -144,6 +155,16 @@ static inline bool altvm_page_is_marker(const struct page *page)
 static inline bool altvm_page_is_real(const struct page *page)
 {
 	return page && !altvm_page_is_marker(page) && !altvm_page_is_zero(page);
+}
+
+/*
+ * A page that MADV_FREE has been told of may be dropped unless it is dirty, as in mm/
+ * one that is not PG_swapbacked.  Nobody else uses this flag of pages like ours, and
+ * PG_dirty says what it says elsewhere: the kernel sets it when it removes a dirty PTE.
+ */
+static inline bool altvm_page_is_lazy(struct page *page)
+{
+	return PageChecked(page);
 }
 
 int altvm_store_module_init(void);
