@@ -8,9 +8,8 @@
  * the list.  So a page has a second chance, and its age is known by leaf.
  *
  * What is paged out is not free yet: it becomes pages of shmem files, which are being
- * written, and which the kernel's own reclaim then frees.  For reclaim in a memcg it
- * is therefore of no use to call once only, but the kernel goes on: it tries several
- * times before it kills.
+ * written, and which the kernel's own reclaim then frees.  It does so in its next
+ * round, for it tries several times before it kills.
  *
  * Locks: it is called with any lock held, ours among them, so here nothing is waited
  * for: leaves are locked, and spaces entered, if that is possible at once.
@@ -70,10 +69,22 @@ static unsigned long count_pages(struct shrinker *sh, struct shrink_control *sc)
 	return list_lru_shrink_count(&altvm_reclaim_leaves, sc) * PTRS_PER_PTE;
 }
 
+/*
+ * The kernel gives up if it is not soon that something becomes free, and we would page
+ * out more than is needed.  As legacy memcg reclaim does, in mm/, and with its reasons
+ * for when it is safe.
+ */
+static bool may_wait(const struct shrink_control *sc)
+{
+	return !current_is_kswapd() && sc->gfp_mask & __GFP_IO &&
+	       sc->gfp_mask & __GFP_FS;
+}
+
 /* A leaf counts as many objects as it can have, whatever it has. */
 static unsigned long scan_pages(struct shrinker *sh, struct shrink_control *sc)
 {
 	unsigned long freed = 0, scanned = 0, nr;
+	struct altvm_slot_list written = {};
 	struct altvm_leaf *leaf;
 
 	while (scanned < sc->nr_to_scan) {
@@ -83,8 +94,10 @@ static unsigned long scan_pages(struct shrinker *sh, struct shrink_control *sc)
 				  pick_leaf, &leaf, &nr);
 		if (!leaf)
 			break;
-		freed += altvm_swap_reclaim(leaf, sc->gfp_mask & __GFP_IO);
+		freed += altvm_swap_reclaim(leaf, sc->gfp_mask & __GFP_IO,
+					    &written);
 		altvm_space_leave(leaf->space);
+		altvm_slot_wait(&written, may_wait(sc));
 		scanned += PTRS_PER_PTE;
 	}
 	if (!scanned)

@@ -205,8 +205,9 @@ struct altvm_slot *altvm_slot_store(struct page *page,
  * What is written leaves memory as soon as the kernel looks for some.
  *
  * Context: in reclaim, or not; nothing of ours is locked.
+ * Return: is it being written?
  */
-void altvm_slot_write_folio(struct folio *folio)
+bool altvm_slot_write_folio(struct folio *folio)
 {
 	struct writeback_control wbc = {
 		.sync_mode = WB_SYNC_NONE,
@@ -218,7 +219,7 @@ void altvm_slot_write_folio(struct folio *folio)
 	int ret;
 
 	if (!folio_trylock(folio))
-		return;
+		return false;
 	mapping = folio->mapping;
 	if (mapping && shmem_mapping(mapping) &&
 	    !mapping_unevictable(mapping) && !folio_test_large(folio) &&
@@ -230,14 +231,15 @@ void altvm_slot_write_folio(struct folio *folio)
 			folio_clear_reclaim(folio);
 		/* Then it has been unlocked. */
 		if (!ret)
-			return;
+			return true;
 	}
 	folio_unlock(folio);
+	return false;
 }
 
 /**
  * altvm_slot_write() - begin to write slots to swap space
- * @list: of altvm_slot_store(); is empty afterwards
+ * @list: of altvm_slot_store(); altvm_slot_wait() must follow
  *
  * Context: as altvm_slot_write_folio().
  */
@@ -253,14 +255,33 @@ void altvm_slot_write(struct altvm_slot_list *list)
 	llist_for_each_entry_safe(slot, next, llist_reverse_order(list->first),
 				  node) {
 		folio = filemap_get_folio(slot_mapping(slot), slot->index);
-		if (!IS_ERR(folio)) {
-			altvm_slot_write_folio(folio);
+		if (!IS_ERR(folio) && altvm_slot_write_folio(folio))
+			swap(folio, list->last);
+		if (!IS_ERR_OR_NULL(folio))
 			folio_put(folio);
-		}
 		altvm_slot_put(slot);
 	}
 	blk_finish_plug(&plug);
 	list->first = NULL;
+}
+
+/**
+ * altvm_slot_wait() - wait until the slots are written
+ * @list: of altvm_slot_write(); is empty afterwards
+ * @wait: otherwise forget it
+ *
+ * Disks write in order, mostly, so it is enough to wait for the last one.
+ *
+ * Context: nothing of ours is locked or entered.
+ */
+void altvm_slot_wait(struct altvm_slot_list *list, bool wait)
+{
+	if (!list->last)
+		return;
+	if (wait)
+		folio_wait_writeback(list->last);
+	folio_put(list->last);
+	list->last = NULL;
 }
 
 /**

@@ -25,9 +25,11 @@ struct altvm_slot {
 /**
  * struct altvm_slot_list - slots to be written
  * @first: linked by altvm_slot.node; a reference of each
+ * @last: what has been begun to be written last, referenced; NULL if nothing
  */
 struct altvm_slot_list {
 	struct llist_node *first;
+	struct folio *last;
 };
 
 /* How an entry of the store says that it is a slot: one of the markers' bits. */
@@ -66,7 +68,8 @@ bool altvm_slot_has_room(struct page *page);
 struct altvm_slot *altvm_slot_store(struct page *page,
 				    struct altvm_slot_list *written);
 void altvm_slot_write(struct altvm_slot_list *list);
-void altvm_slot_write_folio(struct folio *folio);
+void altvm_slot_wait(struct altvm_slot_list *list, bool wait);
+bool altvm_slot_write_folio(struct folio *folio);
 bool altvm_slot_waits(struct altvm_slot *slot);
 int altvm_slot_load(struct altvm_slot *slot, struct page *page);
 void altvm_slot_put(struct altvm_slot *slot);

@@ -111,7 +111,7 @@ static void out_range(struct out *o, unsigned long start, unsigned long end)
 	}
 }
 
-/* The leaf is unlocked. */
+/* The leaf is unlocked.  altvm_slot_wait() must follow. */
 static void out_finish(struct out *o)
 {
 	altvm_slot_write(&o->written);
@@ -140,11 +140,13 @@ static void out_old(struct out *o)
  * altvm_swap_reclaim() - page out what has not been accessed since the last time
  * @leaf: in a space that is entered
  * @write: may it be written to a disk at once?
+ * @written: out: what is being written; altvm_slot_wait() must follow
  *
  * Context: reclaim: any locks may be held.
  * Return: how many pages have gone.
  */
-unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write)
+unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write,
+				 struct altvm_slot_list *written)
 {
 	DECLARE_BITMAP(young, PTRS_PER_PTE) = {};
 	struct out o = {
@@ -161,6 +163,7 @@ unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write)
 		out_old(&o);
 	mutex_unlock(&leaf->lock);
 	out_finish(&o);
+	*written = o.written;
 	mm_account_reclaimed_pages(o.freed);
 	return o.gone + o.freed;
 }
@@ -306,6 +309,7 @@ static void advise_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 	}
 	mutex_unlock(&leaf->lock);
 	out_finish(&o);
+	altvm_slot_wait(&o.written, false);
 	if (fa)
 		pageout_file(fa, lo, hi);
 }

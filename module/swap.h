@@ -14,7 +14,8 @@ void altvm_swap_prefetch(struct altvm_fault *f);
 void altvm_swap_forget(struct altvm_fault *f);
 int altvm_swap_bring(struct altvm_space *space, unsigned long addr);
 
-unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write);
+unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write,
+				 struct altvm_slot_list *written);
 int altvm_swap_area(struct altvm_space *space, struct altvm_area *area,
 		    int advice);
 
