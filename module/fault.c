@@ -488,13 +488,11 @@ static vm_fault_t fault_wait(struct vm_fault *vmf, struct altvm_fault *f)
 
 /*
  * Has a forked child to be made known to its mm now?  Before that nothing of it can be
- * paged out.  A child that soon calls exec writes nothing, and without swap space it
- * is of no use.
+ * paged out, nor can what it shares be freed.  Without swap space it is of no use.
  */
 static bool fault_must_attach(struct vm_fault *vmf, struct altvm_space *space)
 {
-	return vmf->flags & FAULT_FLAG_WRITE &&
-	       !(vmf->flags & (FAULT_FLAG_MKWRITE | FAULT_FLAG_RETRY_NOWAIT)) &&
+	return !(vmf->flags & (FAULT_FLAG_MKWRITE | FAULT_FLAG_RETRY_NOWAIT)) &&
 	       fault_flag_allow_retry_first(vmf->flags) &&
 	       !READ_ONCE(space->amm) && altvm_slot_has_room(NULL);
 }

@@ -54,6 +54,10 @@ struct altvm_place {
 };
 
 static struct altvm_place places[NR_PLACES];
+
+/* By page frame: slots that have the same contents as a page, with a reference. */
+static DEFINE_XARRAY(copies);
+
 static struct kmem_cache *slot_cache;
 
 static void free_slots(struct work_struct *work);
@@ -322,6 +326,49 @@ int altvm_slot_load(struct altvm_slot *slot, struct page *page)
 	return 0;
 }
 
+/**
+ * altvm_slot_remember() - let others find the slot that a page was copied to
+ * @slot: referenced
+ * @page: in another table, too, so that nobody may write to it
+ *
+ * Context: a leaf that has the page is locked.
+ */
+void altvm_slot_remember(struct altvm_slot *slot, struct page *page)
+{
+	if (xa_insert(&copies, page_to_pfn(page), slot,
+		      GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN))
+		return;
+	altvm_slot_get(slot);
+	folio_set_owner_2(page_folio(page));
+}
+
+/**
+ * altvm_slot_find() - the slot that a page was copied to
+ * @page: altvm_page_has_slot()
+ *
+ * Context: as altvm_slot_remember().
+ * Return: the slot, referenced.
+ */
+struct altvm_slot *altvm_slot_find(struct page *page)
+{
+	struct altvm_slot *slot = xa_load(&copies, page_to_pfn(page));
+
+	altvm_slot_get(slot);
+	return slot;
+}
+
+/**
+ * altvm_slot_forget() - the page will be written to, or freed
+ * @page: altvm_page_has_slot()
+ *
+ * Context: it is in one table at most, whose leaf is locked.
+ */
+void altvm_slot_forget(struct page *page)
+{
+	folio_clear_owner_2(page_folio(page));
+	altvm_slot_put(xa_erase(&copies, page_to_pfn(page)));
+}
+
 /* Free @nr pages of a place, from @index on. */
 static void truncate_place(struct altvm_place *place, loff_t index, loff_t nr)
 {
@@ -395,6 +442,7 @@ static void close_places(void)
 	for (unsigned int i = 0; i < NR_PLACES; i++)
 		if (places[i].file)
 			fput(places[i].file);
+	WARN_ON_ONCE(!xa_empty(&copies));
 	kmem_cache_destroy(slot_cache);
 }
 

@@ -59,6 +59,12 @@ static inline struct page *altvm_slot_entry(const struct altvm_slot *slot)
 	return (struct page *)((unsigned long)slot | ALTVM_SLOT_BIT);
 }
 
+/* Is there a slot with the same contents? */
+static inline bool altvm_page_has_slot(struct page *page)
+{
+	return folio_test_owner_2(page_folio(page));
+}
+
 static inline void altvm_slot_get(struct altvm_slot *slot)
 {
 	refcount_inc(&slot->refs);
@@ -67,6 +73,9 @@ static inline void altvm_slot_get(struct altvm_slot *slot)
 bool altvm_slot_has_room(struct page *page);
 struct altvm_slot *altvm_slot_store(struct page *page,
 				    struct altvm_slot_list *written);
+void altvm_slot_remember(struct altvm_slot *slot, struct page *page);
+struct altvm_slot *altvm_slot_find(struct page *page);
+void altvm_slot_forget(struct page *page);
 void altvm_slot_write(struct altvm_slot_list *list);
 void altvm_slot_wait(struct altvm_slot_list *list, bool wait);
 bool altvm_slot_write_folio(struct folio *folio);

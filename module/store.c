@@ -64,6 +64,8 @@ static void table_drop(struct page *page)
 {
 	if (atomic_long_dec_return(page_state(page)) & TABLES_MASK)
 		return;
+	if (unlikely(altvm_page_has_slot(page)))
+		altvm_slot_forget(page);
 	/* The allocator wants it so, and the last reference may not be ours. */
 	WRITE_ONCE(page->mapping, NULL);
 	put_page(page);
@@ -217,6 +219,8 @@ void altvm_store_destroy(struct altvm_space *space)
 void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr, struct page *page)
 {
+	if (unlikely(altvm_page_has_slot(page)))
+		altvm_slot_forget(page);
 	atomic_long_set(page_state(page), leaf->gen << TABLES_BITS | 1);
 	page->index = leaf->id * PTRS_PER_PTE + pte_index(addr);
 	/* Whoever sees the mapping sees the index. */
@@ -292,13 +296,26 @@ bool altvm_store_is_held(struct altvm_leaf *leaf, unsigned long addr)
 }
 
 /**
- * altvm_leaf_unshared() - is the leaf's table its own?
+ * altvm_leaf_is_alone() - is the leaf's table its own?
  * @leaf: locked
  */
-bool altvm_leaf_unshared(struct altvm_leaf *leaf)
+bool altvm_leaf_is_alone(struct altvm_leaf *leaf)
 {
 	lockdep_assert_held(&leaf->lock);
 	return !leaf->share || leaf_is_last(leaf);
+}
+
+/**
+ * altvm_leaf_unshare() - give the leaf a table of its own
+ * @leaf: locked
+ * @gfp: for that
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_leaf_unshare(struct altvm_leaf *leaf, gfp_t gfp)
+{
+	lockdep_assert_held(&leaf->lock);
+	return leaf_unshare(leaf, gfp);
 }
 
 /**

@@ -96,7 +96,8 @@ bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 		    struct page *page);
 void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young);
-bool altvm_leaf_unshared(struct altvm_leaf *leaf);
+bool altvm_leaf_is_alone(struct altvm_leaf *leaf);
+int altvm_leaf_unshare(struct altvm_leaf *leaf, gfp_t gfp);
 bool altvm_store_is_alone(struct page *page);
 unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 			      unsigned long end);

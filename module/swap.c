@@ -5,7 +5,8 @@
  *   a page in the store          what reclaim and MADV_PAGEOUT do
  *   ---------------------------  -------------------------------------------------
  *   the zero page                stays
- *   in another space's table too stays: it would not be freed
+ *   in another space's table too MADV_PAGEOUT: stays, as natively; reclaim: goes, and
+ *                                where the others page it out, they get the same slot
  *   somebody has a reference     stays: he may be reading or writing it
  *   in a VM_LOCKED area          stays
  *   MADV_FREE, not written since dropped: reads as zero
@@ -35,59 +36,92 @@
 #include "pte.h"
 #include "swap.h"
 
+/* For what may have to be made in reclaim. */
+#define OUT_GFP (GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN)
+
+/* So much memory may it take to page out what is shared, before it gives any. */
+#define SHARED_MAX 64
+
 /**
  * struct out - paging out from a leaf
  * @space: entered
- * @leaf: locked
+ * @leaf: locked, its table is its own
  * @young: PTRS_PER_PTE bits: pages that stay; NULL if none
- * @file: an area of a file: what is not stored is to be unmapped
+ * @shared: how many pages that others have too may go
  * @written: slots that are to be written when the leaf is unlocked
  * @gone: pages that are out
- * @freed: those of them that were dropped
+ * @freed: pages that were dropped
  * @full: there is no room
  */
 struct out {
 	struct altvm_space *space;
 	struct altvm_leaf *leaf;
 	unsigned long *young;
+	unsigned int shared;
 	struct altvm_slot_list written;
 	unsigned long gone, freed;
 	bool full;
 };
+
+/* Is all that refers to the page the store and PTEs? */
+static bool is_unused(struct page *page)
+{
+	return page_count(page) == 1 + folio_mapcount(page_folio(page));
+}
 
 /* May what is stored for an address be paged out? */
 static bool may_go(const struct out *o, unsigned long addr)
 {
 	struct page *page = altvm_leaf_page(o->leaf, addr);
 
-	return altvm_page_is_real(page) &&
-	       !(o->young && test_bit(pte_index(addr), o->young)) &&
-	       altvm_store_is_alone(page) &&
-	       page_count(page) == 1 + folio_mapcount(page_folio(page));
+	if (!altvm_page_is_real(page) || !is_unused(page) ||
+	    (o->young && test_bit(pte_index(addr), o->young)))
+		return false;
+	if (altvm_page_is_lazy(page))
+		return altvm_store_is_alone(page);
+	return !o->full && (o->shared || altvm_store_is_alone(page));
 }
 
-/* One page that no PTE maps any more. */
+/* A page that others have too: if they page it out, they find the slot. */
+static struct altvm_slot *out_shared(struct out *o, struct page *page)
+{
+	struct altvm_slot *slot;
+
+	if (altvm_page_has_slot(page))
+		return altvm_slot_find(page);
+	if (!o->shared)
+		return NULL;
+	o->shared--;
+	slot = altvm_slot_store(page, &o->written);
+	if (slot)
+		altvm_slot_remember(slot, page);
+	return slot;
+}
+
+/* One page that no PTE of this space maps any more. */
 static void out_page(struct out *o, unsigned long addr)
 {
 	struct page *page = altvm_leaf_page(o->leaf, addr);
+	bool alone = altvm_store_is_alone(page);
 	struct altvm_slot *slot;
 
 	/* Pairs with those who take a reference and look at the PTE again. */
-	if (page_count(page) != 1)
+	if (!is_unused(page))
 		return;
-	if (altvm_page_is_lazy(page)) {
-		if (!PageDirty(page)) {
-			altvm_leaf_strip(o->leaf, addr, addr + PAGE_SIZE);
-			o->freed++;
-			return;
-		}
-		ClearPageChecked(page);
-	}
-	slot = o->full ? NULL : altvm_slot_store(page, &o->written);
-	if (!slot) {
-		o->full = true;
+	if (altvm_page_is_lazy(page) && !PageDirty(page) && alone) {
+		altvm_leaf_strip(o->leaf, addr, addr + PAGE_SIZE);
+		o->freed++;
 		return;
 	}
+	if (o->full)
+		return;
+	if (alone && !altvm_page_has_slot(page))
+		slot = altvm_slot_store(page, &o->written);
+	else
+		slot = out_shared(o, page);
+	o->full = !slot && (alone || o->shared);
+	if (!slot)
+		return;
 	altvm_leaf_set(o->leaf, addr, altvm_slot_entry(slot));
 	o->gone++;
 }
@@ -97,18 +131,25 @@ static void out_range(struct out *o, unsigned long start, unsigned long end)
 {
 	unsigned long run;
 
-	for (; !o->full && start < end; start = max(run, start + PAGE_SIZE)) {
+	for (; start < end; start = max(run, start + PAGE_SIZE)) {
 		for (run = start; run < end && may_go(o, run);)
 			run += PAGE_SIZE;
 		if (run == start)
 			continue;
-		o->full = !altvm_slot_has_room(altvm_leaf_page(o->leaf, start));
-		if (o->full && !o->leaf->lazy)
-			return;
 		altvm_pte_zap(o->space, start, run);
 		for (; start < run; start += PAGE_SIZE)
 			out_page(o, start);
+		start = run - PAGE_SIZE;
 	}
+}
+
+/* Is there swap space for what the leaf has? */
+static bool leaf_has_room(const struct altvm_leaf *leaf)
+{
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
+		if (altvm_page_is_real(leaf->pages[i]))
+			return altvm_slot_has_room(leaf->pages[i]);
+	return false;
 }
 
 /* The leaf is unlocked.  altvm_slot_wait() must follow. */
@@ -117,6 +158,16 @@ static void out_finish(struct out *o)
 	altvm_slot_write(&o->written);
 	atomic_long_add(o->gone, &o->space->paged_out);
 	atomic_long_add(o->freed, &o->space->lazily_freed);
+}
+
+/* Is there still a page that MADV_FREE has been told of? */
+static bool leaf_is_lazy(const struct altvm_leaf *leaf)
+{
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
+		if (altvm_page_is_real(leaf->pages[i]) &&
+		    altvm_page_is_lazy(leaf->pages[i]))
+			return true;
+	return false;
 }
 
 /* All areas of a leaf: what has not been accessed. */
@@ -134,6 +185,8 @@ static void out_old(struct out *o)
 			      o->young);
 		out_range(o, area.start, area.end);
 	}
+	if (o->leaf->lazy && o->leaf->nr)
+		o->leaf->lazy = leaf_is_lazy(o->leaf);
 }
 
 /**
@@ -153,13 +206,16 @@ unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write,
 		.space = leaf->space,
 		.leaf = leaf,
 		.young = young,
+		.shared = SHARED_MAX,
 	};
 
 	if (!READ_ONCE(leaf->lazy) && (!write || !altvm_slot_has_room(NULL)))
 		return 0;
 	if (!mutex_trylock(&leaf->lock))
 		return 0;
-	if (leaf->nr && altvm_leaf_unshared(leaf))
+	o.full = !leaf->nr || !write || !leaf_has_room(leaf);
+	if (leaf->nr && (!o.full || leaf->lazy) &&
+	    !altvm_leaf_unshare(leaf, OUT_GFP))
 		out_old(&o);
 	mutex_unlock(&leaf->lock);
 	out_finish(&o);
@@ -171,8 +227,10 @@ unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write,
 /* MADV_PAGEOUT in part of a leaf, which is locked. */
 static void leaf_pageout(struct out *o, const struct altvm_area *area)
 {
-	if (o->leaf->nr && altvm_leaf_unshared(o->leaf))
-		out_range(o, area->start, area->end);
+	if (!o->leaf->nr || !altvm_leaf_is_alone(o->leaf))
+		return;
+	o->full = !leaf_has_room(o->leaf);
+	out_range(o, area->start, area->end);
 }
 
 /* MADV_FREE in a run of pages that are ours alone.  The leaf is locked. */
@@ -205,7 +263,7 @@ static bool is_alone(const struct altvm_leaf *leaf, unsigned long addr)
 static void leaf_free(struct out *o, const struct altvm_area *area)
 {
 	struct altvm_leaf *leaf = o->leaf;
-	bool alone = leaf->nr && altvm_leaf_unshared(leaf);
+	bool alone = leaf->nr && altvm_leaf_is_alone(leaf);
 	unsigned long addr, run;
 
 	for (addr = area->start; leaf->nr && addr < area->end;

@@ -6,7 +6,10 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <linux/futex.h>
+#include <sys/prctl.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "child.h"
@@ -76,6 +79,58 @@ static long swap_number(struct vm *vm, const char *key)
 	return n;
 }
 
+
+static int advise(struct vm *vm, void *p, size_t pages, int advice)
+{
+	return vm_madvise(vm, p, pages * PAGE, advice);
+}
+
+/* Reclaim looks only at what is not in another CPU's queue. */
+static void stay_on_a_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(sched_getcpu(), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* The smaps line @key, in kB, of all mappings in the zone. */
+static long smaps_number(struct vm *vm, const char *key)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long start, end;
+	bool ours = false;
+	char line[512];
+	long sum = 0;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			ours = start < (uintptr_t)vm->base + vm->len &&
+			       end > (uintptr_t)vm->base;
+		else if (ours && !strncmp(line, key, strlen(key)))
+			sum += atol(line + strlen(key));
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* Each CPU keeps some swap space for later; in kB. */
+#define KEPT_SWAP 4096
+
+/* Waits until the swap space is free that was free at @before. */
+static bool swap_comes_back(long before)
+{
+	for (int i = 0; i < 500; i++) {
+		if (proc_number("/proc/meminfo", "SwapFree:") >=
+		    before - KEPT_SWAP)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
 TEST_F(swap, pageout_keeps_contents)
 {
 	char *p = vm_map_at(&self->vm, 8, NR, RW);
@@ -83,7 +138,7 @@ TEST_F(swap, pageout_keeps_contents)
 	NEED_SWAP();
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, NR, 1000);
-	ASSERT_EQ(0, vm_madvise(&self->vm, p, NR * PAGE, MADV_PAGEOUT));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
 	if (!vm_is_native(&self->vm)) {
 		EXPECT_EQ(NR * PAGE / 1024,
 			  (size_t)swap_number(&self->vm, "swapped "));
@@ -96,36 +151,931 @@ TEST_F(swap, pageout_keeps_contents)
 		EXPECT_EQ(NR, swap_number(&self->vm, "in "));
 	}
 	fill(p, NR, 2000);
-	ASSERT_EQ(0, vm_madvise(&self->vm, p, NR * PAGE, MADV_PAGEOUT));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
 	fill(p, NR / 2, 3000);
 	EXPECT_EQ(0, wrong(p, NR / 2, 3000));
 	EXPECT_EQ(0, wrong(p + NR / 2 * PAGE, NR / 2, 2000 + NR / 2));
 }
 
-/* In a group that may have half of it. */
-TEST_F_TIMEOUT(swap, twice_the_memory_of_a_group, SLOW)
+/* Pages that are untouched, of zeroes, without rights, discarded, unmapped. */
+TEST_F(swap, pageout_of_anything)
 {
-	struct memcg g;
+	char *p = vm_map_at(&self->vm, 8, 6 * NR, RW);
+	size_t i;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	for (i = NR; i < 2 * NR; i++)
+		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
+	fill(p + 2 * NR * PAGE, 4 * NR, 1000);
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p + 3 * NR * PAGE, NR * PAGE,
+				 PROT_NONE));
+	ASSERT_EQ(0, advise(&self->vm, p, 6 * NR, MADV_PAGEOUT));
+	ASSERT_EQ(0, advise(&self->vm, p + 4 * NR * PAGE, NR, MADV_DONTNEED));
+	ASSERT_EQ(0, vm_munmap(&self->vm, p + 5 * NR * PAGE, NR * PAGE));
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p, 4 * NR * PAGE, PROT_READ));
+	for (i = 0; i < 2 * NR; i++)
+		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
+	EXPECT_EQ(0, wrong(p + 2 * NR * PAGE, 2 * NR, 1000));
+	for (i = 4 * NR; i < 5 * NR; i++)
+		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
+	EXPECT_EQ(SIGSEGV, probe_write(p + 2 * NR * PAGE, 1, NULL));
+	ASSERT_EQ(0, advise(&self->vm, p, 5 * NR, MADV_PAGEOUT));
+	ASSERT_EQ(0, vm_munmap(&self->vm, p, 5 * NR * PAGE));
+}
+
+/* What is unmapped, discarded, replaced, read again: no swap space stays behind. */
+TEST_F_TIMEOUT(swap, swap_space_comes_back, SLOW)
+{
+	long before = proc_number("/proc/meminfo", "SwapFree:");
+	const size_t pages = 1024;
 	char *p;
+	int i;
+
+	NEED_SWAP();
+	for (i = 0; i < 8; i++) {
+		p = vm_map_at(&self->vm, 8, pages, RW);
+		ASSERT_NE(MAP_FAILED, (void *)p);
+		fill(p, pages, 1000);
+		ASSERT_EQ(0, advise(&self->vm, p, pages, MADV_PAGEOUT));
+		if (i % 4 == 0)
+			ASSERT_EQ(0, vm_munmap(&self->vm, p, pages * PAGE));
+		if (i % 4 == 1)
+			ASSERT_EQ(0, advise(&self->vm, p, pages, MADV_DONTNEED));
+		if (i % 4 == 2)
+			fill(p, pages, 2000);
+	}
+	ASSERT_EQ(0, vm_munmap(&self->vm, p, pages * PAGE));
+	EXPECT_TRUE(swap_comes_back(before));
+}
+
+TEST_F(swap, what_is_refused)
+{
+	const int advice[] = { MADV_FREE, MADV_COLD, MADV_PAGEOUT };
+	char *p = vm_map_at(&self->vm, 8, NR, RW), *q;
+	int fd = nameless_file(files_dir(), ZONE * PAGE);
+	enum memory m;
+	size_t i;
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	for (i = 0; i < 3; i++) {
+		EXPECT_FAIL(EINVAL, advise(&self->vm, p + 1, 1, advice[i]));
+		EXPECT_EQ(0, advise(&self->vm, p, 0, advice[i]));
+		EXPECT_FAIL(ENOMEM,
+			    advise(&self->vm, p - PAGE, NR, advice[i]));
+		EXPECT_FAIL(ENOMEM,
+			    advise(&self->vm, p, NR + 1, advice[i]));
+	}
+	for_each_memory(m) {
+		q = memory_map(&self->vm, m, 8, NR, RW, fd);
+		ASSERT_NE(MAP_FAILED, (void *)q);
+		EXPECT_EQ(0, advise(&self->vm, q, NR, MADV_COLD));
+		EXPECT_EQ(0, advise(&self->vm, q, NR, MADV_PAGEOUT));
+		EXPECT_EQ(m == PRIVATE_ANON ? 0 : EINVAL,
+			  ERRNO_OF(advise(&self->vm, q, NR, MADV_FREE)));
+	}
+	close(fd);
+}
+
+/* What is before a hole, and after it, is paged out, and the hole is told. */
+TEST_F(swap, holes_are_passed_over)
+{
+	char *p = vm_map_at(&self->vm, 8, 3 * NR, RW);
+
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	stay_on_a_cpu();
+	fill(p, 3 * NR, 1000);
+	ASSERT_EQ(0, vm_munmap(&self->vm, p + NR * PAGE, NR * PAGE));
+	EXPECT_FAIL(ENOMEM, advise(&self->vm, p, 3 * NR, MADV_COLD));
+	EXPECT_FAIL(ENOMEM, advise(&self->vm, p, 3 * NR, MADV_FREE));
+	EXPECT_FAIL(ENOMEM, advise(&self->vm, p, 3 * NR, MADV_PAGEOUT));
+	EXPECT_EQ(0, *(volatile char *)p);
+	EXPECT_EQ(0, *(volatile char *)(p + 2 * NR * PAGE));
+}
+
+TEST_F(swap, cold_is_not_young)
+{
+	int fd = nameless_file(files_dir(), ZONE * PAGE);
+	enum memory m;
+	char *p;
+
+	ASSERT_LE(0, fd);
+	for_each_memory(m) {
+		p = memory_map(&self->vm, m, 8, NR, RW, fd);
+		ASSERT_NE(MAP_FAILED, (void *)p);
+		fill(p, NR, 1000);
+		EXPECT_LE(NR * PAGE / 1024,
+			  (size_t)smaps_number(&self->vm, "Referenced:"));
+		ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_COLD));
+		/* Of files, the page itself is remembered to be used. */
+		if (m == PRIVATE_ANON || m == PRIVATE_FILE)
+			EXPECT_EQ(0, smaps_number(&self->vm, "Referenced:"))
+			{
+				TH_LOG("%s", memory_name(m));
+			}
+		EXPECT_EQ(0, wrong(p, NR, 1000));
+	}
+	close(fd);
+}
+
+/* Who has a reference of the page sees what is written to it. */
+TEST_F(swap, what_others_use_stays)
+{
+	char *p = vm_map_at(&self->vm, 8, 2, RW), buf[PAGE];
+	struct iovec v = { p, PAGE };
+	int line[2];
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	ASSERT_EQ(0, pipe(line));
+	memset(p, 'a', 2 * PAGE);
+	ASSERT_EQ(PAGE, (size_t)vmsplice(line[1], &v, 1, 0));
+	ASSERT_EQ(0, advise(&self->vm, p, 2, MADV_PAGEOUT));
+	if (!vm_is_native(&self->vm)) {
+		EXPECT_EQ(1, vm_resident(&self->vm, p));
+		EXPECT_EQ(0, vm_resident(&self->vm, p + PAGE));
+	}
+	memset(p, 'b', PAGE);
+	ASSERT_EQ(PAGE, (size_t)read(line[0], buf, PAGE));
+	EXPECT_EQ('b', buf[0]);
+	EXPECT_EQ('b', buf[PAGE - 1]);
+	/* And then it goes. */
+	ASSERT_EQ(0, advise(&self->vm, p, 2, MADV_PAGEOUT));
+	if (!vm_is_native(&self->vm))
+		EXPECT_EQ(0, vm_resident(&self->vm, p));
+	EXPECT_EQ('b', *(volatile char *)p);
+	close(line[0]);
+	close(line[1]);
+}
+
+/* What files have, and what private mappings have of them. */
+TEST_F(swap, pageout_of_files)
+{
+	char *p, *dir = getenv("ALTVM_DIR"), byte;
+	int fd = nameless_file(dir ? dir : files_dir(), 3 * NR * PAGE);
+	size_t i;
+
+	NEED_SWAP();
+	ASSERT_LE(0, fd);
+	p = memory_map(&self->vm, SHARED_FILE, 0, NR, RW, fd);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, fsync(fd));
+	EXPECT_EQ(1, vm_resident(&self->vm, p));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	/* They were clean. */
+	EXPECT_EQ(0, vm_resident(&self->vm, p));
+	EXPECT_EQ(0, vm_resident(&self->vm, p + (NR - 1) * PAGE));
+	EXPECT_EQ(0, wrong(p, NR, 1000));
+
+	fill(p, NR, 2000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	EXPECT_EQ(0, wrong(p, NR, 2000));
+	for (i = 0; i < NR; i++) {
+		EXPECT_EQ(1, pread(fd, &byte, 1, i * PAGE));
+		EXPECT_EQ((char)(2000 + i), byte);
+	}
+
+	p = memory_map(&self->vm, PRIVATE_FILE, 0, 2 * NR, RW, fd);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, NR / 2, 3000);
+	ASSERT_EQ(0, advise(&self->vm, p, 2 * NR, MADV_PAGEOUT));
+	EXPECT_EQ(0, wrong(p, NR / 2, 3000));
+	EXPECT_EQ(0, wrong(p + NR / 2 * PAGE, NR / 2, 2000 + NR / 2));
+	/* Beyond a cut nothing is left. */
+	ASSERT_EQ(0, advise(&self->vm, p, 2 * NR, MADV_PAGEOUT));
+	ASSERT_EQ(0, ftruncate(fd, 4 * PAGE));
+	EXPECT_EQ(SIGBUS, probe_read(p + 4 * PAGE, NULL, NULL));
+	ASSERT_EQ(0, ftruncate(fd, NR * PAGE));
+	EXPECT_EQ(0, *(volatile char *)(p + 4 * PAGE));
+	EXPECT_EQ(0, wrong(p, 4, 3000));
+	close(fd);
+}
+
+/* Whose file it is not, and who may not write to it, does not learn what is cached. */
+TEST_F(swap, pageout_of_others_files)
+{
+	char name[64];
+	pid_t pid;
+	int fd;
+
+	if (getuid())
+		SKIP(return, "not root");
+	snprintf(name, sizeof(name), "%s/altvm-swap.%d", files_dir(), getpid());
+	fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, NR * PAGE));
+	ASSERT_EQ(0, fsync(fd));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int ro = open(name, O_RDONLY | O_CLOEXEC);
+		char *p;
+
+		CHECK(!setuid(1000));
+		p = memory_map(&self->vm, PRIVATE_FILE, 0, NR, PROT_READ, ro);
+		CHECK(p != MAP_FAILED);
+		for (size_t i = 0; i < NR; i++)
+			CHECK(!((volatile char *)p)[i * PAGE]);
+		CHECK(!advise(&self->vm, p, NR, MADV_PAGEOUT));
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	{
+		char *p = memory_map(&self->vm, SHARED_FILE, 0, NR, RW, fd);
+
+		ASSERT_NE(MAP_FAILED, (void *)p);
+		EXPECT_EQ(1, vm_resident(&self->vm, p));
+	}
+	unlink(name);
+	close(fd);
+}
+
+TEST_F(swap, pageout_of_shared_memory)
+{
+	char *p = memory_map(&self->vm, SHARED_ANON, 0, NR, RW, -1);
+	int line;
 	pid_t pid;
 
 	NEED_SWAP();
-	ASSERT_TRUE(memcg_open(&g, ZONE / 2 * PAGE, true));
-	p = vm_map_at(&self->vm, 0, ZONE, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	EXPECT_EQ(0, wrong(p, NR, 1000));
+	pid = fork_with(&line);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(hear(line));
+		CHECK(!wrong(p, NR, 1000));
+		fill(p, NR, 2000);
+		CHECK(!advise(&self->vm, p, NR, MADV_PAGEOUT));
+		CHECK(say(line));
+		_exit(0);
+	}
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	ASSERT_TRUE(say(line));
+	ASSERT_TRUE(hear(line));
+	EXPECT_EQ(0, wrong(p, NR, 2000));
+	EXPECT_EQ(0, end_of(pid));
+	close(line);
+}
+
+/* Parent and child have the same contents until one of them writes. */
+TEST_F(swap, forks_share_what_is_out)
+{
+	char *p = vm_map_at(&self->vm, 8, 4 * NR, RW);
+	int line;
+	pid_t pid;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, 4 * NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, 2 * NR, MADV_PAGEOUT));
+	pid = fork_with(&line);
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(!wrong(p, NR / 2, 1000));
+		fill(p, NR, 2000);
+		CHECK(!advise(&self->vm, p, 4 * NR, MADV_PAGEOUT));
+		CHECK(say(line));
+		CHECK(hear(line));
+		CHECK(!wrong(p, NR, 2000));
+		CHECK(!wrong(p + NR * PAGE, 3 * NR, 1000 + NR));
+		_exit(0);
+	}
+	ASSERT_TRUE(hear(line));
+	EXPECT_EQ(0, wrong(p, 3 * NR, 1000));
+	fill(p + NR * PAGE, NR, 3000);
+	ASSERT_EQ(0, advise(&self->vm, p, 4 * NR, MADV_PAGEOUT));
+	ASSERT_TRUE(say(line));
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, wrong(p, NR, 1000));
+	EXPECT_EQ(0, wrong(p + NR * PAGE, NR, 3000));
+	EXPECT_EQ(0, wrong(p + 2 * NR * PAGE, 2 * NR, 1000 + 2 * NR));
+	close(line);
+}
+
+/*
+ * What was told to be free: half of it is written to again, by @how.  Then it is
+ * paged out: the others are lost, and these are not.
+ */
+enum rewrite { BY_STORES, BEFORE_FORK, BEFORE_MPROTECT, BY_READ, BY_DEBUGGER, NR_HOW };
+
+static int rewrite(struct vm *vm, char *p, enum rewrite how)
+{
+	char path[32], page[PAGE];
+	int fd[2], status = 0;
+	pid_t pid;
+
+	if (how == BY_STORES || how == BEFORE_FORK || how == BEFORE_MPROTECT)
+		fill(p, NR / 2, 2000);
+	if (how == BEFORE_FORK) {
+		pid = fork();
+		if (!pid) {
+			fill(p, NR, 7000);
+			_exit(0);
+		}
+		return end_of(pid);
+	}
+	if (how == BEFORE_MPROTECT)
+		return vm_mprotect(vm, p, NR * PAGE, PROT_READ) ?:
+			       vm_mprotect(vm, p, NR * PAGE, RW);
+	if (how == BY_READ) {
+		if (pipe(fd))
+			return -1;
+		for (size_t i = 0; !status && i < NR / 2; i++) {
+			fill(page, 1, 2000 + i);
+			status = write(fd[1], page, PAGE) != PAGE ||
+				 read(fd[0], p + i * PAGE, PAGE) != PAGE;
+		}
+		close(fd[0]);
+		close(fd[1]);
+	}
+	if (how == BY_DEBUGGER) {
+		snprintf(path, sizeof(path), "/proc/self/mem");
+		fd[0] = open(path, O_RDWR | O_CLOEXEC);
+		status = vm_mprotect(vm, p, NR * PAGE, PROT_READ);
+		for (size_t i = 0; !status && i < NR / 2; i++) {
+			fill(page, 1, 2000 + i);
+			status = pwrite(fd[0], page, PAGE,
+					(uintptr_t)p + i * PAGE) != PAGE;
+		}
+		close(fd[0]);
+	}
+	return status;
+}
+
+TEST_F(swap, free_keeps_what_is_written_again)
+{
+	enum rewrite how;
+	size_t i;
+	char *p;
+
+	NEED_SWAP();
+	stay_on_a_cpu();
+	for (how = 0; how < NR_HOW; how++) {
+		p = vm_map_at(&self->vm, 8, NR, RW);
+		ASSERT_NE(MAP_FAILED, (void *)p);
+		fill(p, NR, 1000);
+		ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_FREE));
+		EXPECT_EQ(0, wrong(p, NR, 1000));
+		EXPECT_EQ(1, vm_resident(&self->vm, p));
+		ASSERT_EQ(0, rewrite(&self->vm, p, how));
+		EXPECT_EQ(0, wrong(p + NR / 2 * PAGE, NR / 2, 1000 + NR / 2));
+		ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+		EXPECT_EQ(0, wrong(p, NR / 2, 2000))
+		{
+			TH_LOG("how %d", how);
+		}
+		for (i = NR / 2; i < NR; i++)
+			EXPECT_EQ(0, ((volatile char *)p)[i * PAGE])
+			{
+				TH_LOG("how %d", how);
+			}
+	}
+}
+
+/* What is paged out is simply dropped. */
+TEST_F(swap, free_of_what_is_out)
+{
+	char *p = vm_map_at(&self->vm, 8, NR, RW);
+	size_t i;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	stay_on_a_cpu();
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_FREE));
+	if (!vm_is_native(&self->vm))
+		EXPECT_EQ(0, swap_number(&self->vm, "swapped "));
+	for (i = 0; i < NR; i++)
+		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
+}
+
+struct waiter {
+	uint32_t *word;
+	long ret;
+	_Atomic int started;
+};
+
+static void *wait_for_word(void *arg)
+{
+	struct waiter *w = arg;
+	struct timespec t = { .tv_sec = 60 };
+
+	w->started = 1;
+	w->ret = syscall(SYS_futex, w->word, FUTEX_WAIT, 1, &t, NULL, 0);
+	return NULL;
+}
+
+/* Not only a private futex: it is found by the page. */
+TEST_F_TIMEOUT(swap, a_futex_stays_the_same, SLOW)
+{
+	uint32_t *p = (void *)vm_map_at(&self->vm, 8, 1, RW);
+	struct waiter w = { .word = p };
+	pthread_t thread;
+	int i, woken = 0;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	*p = 1;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for_word, &w));
+	while (!w.started)
+		sched_yield();
+	usleep(50000);
+	ASSERT_EQ(0, advise(&self->vm, p, 1, MADV_PAGEOUT));
+	if (!vm_is_native(&self->vm))
+		EXPECT_EQ(0, vm_resident(&self->vm, p));
+	for (i = 0; i < 1000 && !woken; i++) {
+		woken = syscall(SYS_futex, p, FUTEX_WAKE, 1, NULL, NULL, 0);
+		if (!woken)
+			usleep(1000);
+	}
+	EXPECT_EQ(1, woken);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, w.ret);
+}
+
+/* Other processes that look at it page it in. */
+TEST_F(swap, others_see_what_is_out)
+{
+	char *p = vm_map_at(&self->vm, 8, NR, RW), path[32], buf[PAGE];
+	struct iovec here = { buf, PAGE }, there = { p + PAGE, PAGE };
+	pid_t parent = getpid(), pid;
+	int fd;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p + 2 * PAGE, PAGE, PROT_NONE));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(process_vm_readv(parent, &here, 1, &there, 1, 0) == PAGE);
+		CHECK(!wrong(buf, 1, 1001));
+		snprintf(path, sizeof(path), "/proc/%d/mem", parent);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		CHECK(pread(fd, buf, PAGE, (uintptr_t)p + 2 * PAGE) == PAGE);
+		CHECK(!wrong(buf, 1, 1002));
+		fill(buf, 1, 5000);
+		CHECK(pwrite(fd, buf, PAGE, (uintptr_t)p + 3 * PAGE) == PAGE);
+		CHECK(!wrong(p, 2, 1000));
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	ASSERT_EQ(0, vm_mprotect(&self->vm, p + 2 * PAGE, PAGE, RW));
+	EXPECT_EQ(0, wrong(p, 3, 1000));
+	EXPECT_EQ(0, wrong(p + 3 * PAGE, 1, 5000));
+	EXPECT_EQ(0, wrong(p + 4 * PAGE, NR - 4, 1004));
+}
+
+/* Input, in every way, goes to where it was paged out from. */
+TEST_F(swap, input_pages_in)
+{
+	char *p = vm_map_at(&self->vm, 8, NR, RW);
+	int fd = nameless_file(files_dir(), NR * PAGE);
+
+	NEED_SWAP();
+	ASSERT_LE(0, fd);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	ASSERT_EQ(NR * PAGE, (size_t)pwrite(fd, p, NR * PAGE, 0));
+	fill(p, NR, 2000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	ASSERT_EQ(PAGE, (size_t)pread(fd, p + PAGE, PAGE, PAGE));
+	EXPECT_EQ(0, wrong(p + PAGE, 1, 1001));
+	EXPECT_EQ(0, wrong(p, 1, 2000));
+	EXPECT_EQ(0, wrong(p + 2 * PAGE, NR - 2, 2002));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_POPULATE_READ));
+	EXPECT_EQ(1, vm_resident(&self->vm, p + 5 * PAGE));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_POPULATE_WRITE));
+	EXPECT_EQ(1, vm_resident(&self->vm, p + 5 * PAGE));
+	EXPECT_EQ(0, wrong(p, 1, 2000));
+	EXPECT_EQ(0, wrong(p + 2 * PAGE, NR - 2, 2002));
+	close(fd);
+}
+
+/* ---- Races ---- */
+
+#define WRITERS 2
+
+struct race {
+	struct vm *vm;
+	char *p;
+	size_t pages;
+	_Atomic bool stop;
+	_Atomic long lost, rounds;
+};
+
+struct writer {
+	struct race *race;
+	size_t first;
+	pthread_t thread;
+};
+
+/* Each page has a count that its writer alone increases, in two places. */
+static void *count_up(void *arg)
+{
+	struct writer *w = arg;
+	struct race *r = w->race;
+	uint64_t n = 0;
+
+	while (!r->stop) {
+		for (size_t i = w->first; i < r->pages; i += WRITERS) {
+			volatile uint64_t *q = (void *)(r->p + i * PAGE);
+
+			if (q[0] != n || q[511] != ~n)
+				r->lost++;
+			q[0] = n + 1;
+			q[511] = ~(n + 1);
+		}
+		n++;
+		r->rounds++;
+	}
+	return NULL;
+}
+
+static void *page_out(void *arg)
+{
+	struct race *r = arg;
+
+	while (!r->stop) {
+		if (advise(r->vm, r->p, r->pages, MADV_PAGEOUT))
+			r->lost++;
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void race_init(struct race *r, struct vm *vm, size_t pages)
+{
+	r->vm = vm;
+	r->pages = pages;
+	r->p = vm_map_at(vm, 8, pages, RW);
+	for (size_t i = 0; i < pages; i++)
+		((uint64_t *)(r->p + i * PAGE))[511] = ~0UL;
+}
+
+TEST_F_TIMEOUT(swap, no_store_is_lost, SLOW)
+{
+	struct writer w[WRITERS];
+	struct race r = {};
+	pthread_t out[2];
+	pid_t pid;
+	long i;
+
+	NEED_SWAP();
+	race_init(&r, &self->vm, NR);
+	for (i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){ .race = &r, .first = i };
+		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, count_up, &w[i]));
+	}
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&out[i], NULL, page_out, &r));
+	for (i = 0; i < scaled(40); i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			/* At each page it was one moment. */
+			for (size_t j = 0; j < NR; j++) {
+				volatile uint64_t *q =
+					(void *)(r.p + j * PAGE);
+
+				CHECK(q[0] == ~q[511] || q[0] == ~q[511] + 1);
+			}
+			CHECK(!advise(&self->vm, r.p, NR, MADV_PAGEOUT));
+			for (size_t j = 0; j < NR; j++)
+				((volatile char *)r.p)[j * PAGE] = 1;
+			_exit(0);
+		}
+		usleep(10000);
+		EXPECT_EQ(0, end_of(pid));
+	}
+	r.stop = true;
+	for (i = 0; i < WRITERS; i++)
+		pthread_join(w[i].thread, NULL);
+	for (i = 0; i < 2; i++)
+		pthread_join(out[i], NULL);
+	EXPECT_EQ(0, r.lost);
+	EXPECT_LT(0, r.rounds);
+}
+
+static void *read_all(void *arg)
+{
+	struct race *r = arg;
+
+	while (!r->stop) {
+		r->lost += wrong(r->p, r->pages, 1000);
+		r->rounds++;
+	}
+	return NULL;
+}
+
+/* Several threads want the same page at once. */
+TEST_F_TIMEOUT(swap, readers_at_once, SLOW)
+{
+	struct race r = { .vm = &self->vm, .pages = NR };
+	pthread_t t[4];
+	long i;
+
+	NEED_SWAP();
+	r.p = vm_map_at(&self->vm, 8, NR, RW);
+	ASSERT_NE(MAP_FAILED, (void *)r.p);
+	fill(r.p, NR, 1000);
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&t[i], NULL, read_all, &r));
+	for (i = 0; i < scaled(100); i++)
+		EXPECT_EQ(0, advise(&self->vm, r.p, NR, MADV_PAGEOUT));
+	r.stop = true;
+	for (i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	EXPECT_EQ(0, r.lost);
+}
+
+static void *probe_all(void *arg)
+{
+	struct race *r = arg;
+	uint64_t value;
+
+	while (!r->stop)
+		for (size_t i = 0; i < r->pages; i++)
+			if (!probe_read(r->p + i * PAGE, &value, NULL) &&
+			    value && value != 1000 + i)
+				r->lost++;
+	return NULL;
+}
+
+/* It is unmapped, or gets other rights, while somebody pages it in. */
+TEST_F_TIMEOUT(swap, unmapped_meanwhile, SLOW)
+{
+	struct race r = { .vm = &self->vm, .pages = NR };
+	long i, before = proc_number("/proc/meminfo", "SwapFree:");
+	pthread_t t[2];
+
+	NEED_SWAP();
+	r.p = vm_page(&self->vm, 8);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&t[i], NULL, probe_all, &r));
+	for (i = 0; i < scaled(60); i++) {
+		ASSERT_NE(MAP_FAILED,
+			  (void *)vm_map_at(&self->vm, 8, NR, RW));
+		fill(r.p, NR, 1000);
+		EXPECT_EQ(0, advise(&self->vm, r.p, NR, MADV_PAGEOUT));
+		EXPECT_EQ(0, vm_mprotect(&self->vm, r.p, NR * PAGE,
+					 i & 1 ? PROT_NONE : PROT_READ));
+		if (i % 3 == 0) {
+			EXPECT_EQ(0, vm_munmap(&self->vm, r.p, NR * PAGE));
+		} else if (i % 3 == 1) {
+			EXPECT_EQ(0, advise(&self->vm, r.p, NR, MADV_FREE));
+		}
+	}
+	r.stop = true;
+	for (i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	EXPECT_EQ(0, r.lost);
+	EXPECT_EQ(0, vm_munmap(&self->vm, r.p, NR * PAGE));
+	EXPECT_TRUE(swap_comes_back(before));
+}
+
+/* A process that is killed gives its swap space back. */
+TEST_F_TIMEOUT(swap, killed_meanwhile, SLOW)
+{
+	long i, before = proc_number("/proc/meminfo", "SwapFree:");
+	struct rng rng = { 1 };
+	pid_t pid;
+
+	NEED_SWAP();
+	for (i = 0; i < scaled(40); i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			struct writer w = {};
+			struct race r = {};
+
+			race_init(&r, &self->vm, 8 * NR);
+			w = (struct writer){ .race = &r };
+			pthread_create(&w.thread, NULL, count_up, &w);
+			if (!fork()) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				count_up(&w);
+			}
+			page_out(&r);
+		}
+		usleep(rng_below(&rng, 60000));
+		kill(pid, SIGKILL);
+		EXPECT_EQ(SIGKILL, end_of(pid));
+	}
+	EXPECT_TRUE(swap_comes_back(before));
+}
+
+/* The path of the swap device; false if there is not just one. */
+static bool swap_device(char *path)
+{
+	FILE *f = fopen("/proc/swaps", "re");
+	char line[256];
+	int nr = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (line[0] == '/' && sscanf(line, "%63s", path) == 1)
+			nr++;
+	if (f)
+		fclose(f);
+	return nr == 1;
+}
+
+/* What was swapped out comes back, and can be swapped out again. */
+TEST_F_TIMEOUT(swap, swapoff_meanwhile, SLOW)
+{
+	struct writer w[WRITERS];
+	struct race r = {};
+	pthread_t out;
+	char path[64];
+	char *p;
+	long i;
+
+	NEED_SWAP();
+	if (getuid() || !swap_device(path))
+		SKIP(return, "no swap device to take away");
+	p = vm_map_at(&self->vm, 2048, 16 * NR, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, 16 * NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, 16 * NR, MADV_PAGEOUT));
+	race_init(&r, &self->vm, NR);
+	for (i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){ .race = &r, .first = i };
+		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, count_up, &w[i]));
+	}
+	ASSERT_EQ(0, pthread_create(&out, NULL, page_out, &r));
+	for (i = 0; i < 3; i++) {
+		usleep(20000);
+		EXPECT_EQ(0, swapoff(path));
+		EXPECT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+		EXPECT_EQ(0, swapon(path, 0));
+	}
+	r.stop = true;
+	for (i = 0; i < WRITERS; i++)
+		pthread_join(w[i].thread, NULL);
+	pthread_join(out, NULL);
+	EXPECT_EQ(0, r.lost);
+	EXPECT_EQ(0, wrong(p, 16 * NR, 1000));
+}
+
+/* ---- Without enough memory; the kernel's own kills at times, when disks are slow ---- */
+
+ALTVM_FIXTURE(pressure, 65536);
+
+#define GROUP_PAGES (scaled(8192) < 2048 ? 2048 : scaled(8192))
+
+/* In a group that may have half of it. */
+TEST_F_TIMEOUT(pressure, twice_the_memory_of_a_group, SLOW)
+{
+	size_t pages = GROUP_PAGES;
+	struct memcg g;
+	pid_t pid;
+	char *p;
+
+	NEED_SWAP();
+	ASSERT_TRUE(memcg_open(&g, pages / 2 * PAGE, true));
+	p = vm_map_at(&self->vm, 0, pages, RW);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		CHECK(!memcg_enter(&g));
-		fill(p, ZONE, 5000);
-		CHECK(!wrong(p, ZONE, 5000));
-		fill(p, ZONE, 15000);
-		CHECK(!wrong(p, ZONE, 15000));
+		fill(p, pages, 5000);
+		CHECK(!wrong(p, pages, 5000));
+		fill(p, pages, 15000);
+		CHECK(!wrong(p, pages, 15000));
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
 	EXPECT_EQ(0, memcg_kills(&g));
 	EXPECT_EQ(0, memcg_close(&g));
+}
+
+/* And a child of a process that has it already. */
+TEST_F_TIMEOUT(pressure, family_in_a_group, SLOW)
+{
+	size_t pages = GROUP_PAGES / 2;
+	struct memcg g;
+	pid_t pid;
+	char *p;
+
+	NEED_SWAP();
+	ASSERT_TRUE(memcg_open(&g, pages * PAGE, true));
+	p = vm_map_at(&self->vm, 0, pages, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(!memcg_enter(&g));
+		fill(p, pages, 5000);
+		pid = fork();
+		CHECK(pid >= 0);
+		if (!pid) {
+			CHECK(!wrong(p, pages, 5000));
+			fill(p, pages, 15000);
+			CHECK(!wrong(p, pages, 15000));
+			_exit(0);
+		}
+		CHECK(!wrong(p, pages, 5000));
+		CHECK(!end_of(pid));
+		CHECK(!wrong(p, pages, 5000));
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, memcg_kills(&g));
+	EXPECT_EQ(0, memcg_close(&g));
+}
+
+/* Neither memory nor swap space is enough. */
+TEST_F_TIMEOUT(pressure, full_swap_space, SLOW)
+{
+	size_t pages = GROUP_PAGES;
+	char limit[32];
+	struct memcg g;
+	pid_t pid;
+	char *p;
+
+	NEED_SWAP();
+	ASSERT_TRUE(memcg_open(&g, pages / 4 * PAGE, true));
+	snprintf(limit, sizeof(limit), "%lu", pages / 4 * PAGE);
+	ASSERT_EQ(0, memcg_put(&g, "memory.swap.max", limit));
+	p = vm_map_at(&self->vm, 0, pages, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(!memcg_enter(&g));
+		fill(p, pages, 5000);
+		CHECK(false);
+	}
+	EXPECT_EQ(SIGKILL, end_of(pid));
+	EXPECT_LE(1, memcg_kills(&g));
+	EXPECT_EQ(0, memcg_close(&g));
+}
+
+/* What the window's owner told to be free goes first, and needs no swap space. */
+TEST_F_TIMEOUT(pressure, free_memory_goes, SLOW)
+{
+	size_t pages = GROUP_PAGES;
+	struct memcg g;
+	pid_t pid;
+	char *p;
+
+	ASSERT_TRUE(memcg_open(&g, pages / 2 * PAGE, false));
+	p = vm_map_at(&self->vm, 0, pages, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(!memcg_enter(&g));
+		/* Makes it known to its mm, without swap space. */
+		CHECK(!advise(&self->vm, p, pages, MADV_FREE));
+		for (size_t i = 0; i < pages; i += NR) {
+			fill(p + i * PAGE, NR, 1000);
+			CHECK(!advise(&self->vm, p + i * PAGE, NR, MADV_FREE));
+		}
+		for (size_t i = 0; i < pages; i++) {
+			uint64_t v = *(volatile uint64_t *)(p + i * PAGE);
+
+			CHECK(!v || v == 1000 + i % NR);
+		}
+		CHECK(swap_number(&self->vm, "freed ") > 0);
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, memcg_kills(&g));
+	EXPECT_EQ(0, memcg_close(&g));
+}
+
+/* The whole machine: for a VM that has little memory and much swap space. */
+TEST_F_TIMEOUT(pressure, twice_the_memory_of_the_machine, SLOW)
+{
+	long total = proc_number("/proc/meminfo", "MemTotal:");
+	size_t pages = 2 * total / 4, chunk = 1024;
+	struct vm vm;
+	char *p;
+
+	NEED_SWAP();
+	if (total > 700 * 1024 ||
+	    proc_number("/proc/meminfo", "SwapFree:") < 2 * total)
+		SKIP(return, "not a machine with little memory");
+	ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, pages * PAGE));
+	p = vm_map_at(&vm, 0, pages, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	for (size_t i = 0; i + chunk <= pages; i += chunk)
+		fill(p + i * PAGE, chunk, i);
+	EXPECT_LT(total / 4, swap_number(&vm, "swapped "));
+	for (size_t i = 0; i + chunk <= pages; i += chunk)
+		EXPECT_EQ(0, wrong(p + i * PAGE, chunk, i));
+	vm_close(&vm);
 }
 
 TEST_HARNESS_MAIN
