@@ -40,6 +40,15 @@ static int altvm_world_protect(struct world *world, char *addr, size_t len,
 	return altvm_mprotect(world->priv, addr, len, prot) ? -errno : 0;
 }
 
+static int altvm_world_move(struct world *world, char *addr, size_t len,
+			    char *to)
+{
+	void *p = altvm_mremap(world->priv, addr, len, len,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, to);
+
+	return p == MAP_FAILED ? -errno : 0;
+}
+
 static int altvm_world_mincore(struct world *world, char *addr, size_t len,
 			       unsigned char *vec)
 {
@@ -69,6 +78,7 @@ const struct world_ops altvm_world_ops = {
 	.map = altvm_world_map,
 	.unmap = altvm_world_unmap,
 	.protect = altvm_world_protect,
+	.move = altvm_world_move,
 	.mincore = altvm_world_mincore,
 	.msync = altvm_world_msync,
 	.madvise = altvm_world_madvise,

@@ -31,6 +31,7 @@ struct world_ops {
 		   int flags, int fd, off_t off, char **out);
 	int (*unmap)(struct world *world, char *addr, size_t len);
 	int (*protect)(struct world *world, char *addr, size_t len, int prot);
+	int (*move)(struct world *world, char *addr, size_t len, char *to);
 	int (*mincore)(struct world *world, char *addr, size_t len,
 		       unsigned char *vec);
 	int (*msync)(struct world *world, char *addr, size_t len, int flags);

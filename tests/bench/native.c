@@ -52,6 +52,13 @@ static int native_protect(struct world *world, char *addr, size_t len, int prot)
 	return mprotect(addr, len, prot) ? -errno : 0;
 }
 
+static int native_move(struct world *world, char *addr, size_t len, char *to)
+{
+	void *p = mremap(addr, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+
+	return p == MAP_FAILED ? -errno : 0;
+}
+
 static int native_mincore(struct world *world, char *addr, size_t len,
 			  unsigned char *vec)
 {
@@ -80,6 +87,7 @@ const struct world_ops native_world_ops = {
 	.map = native_map,
 	.unmap = native_unmap,
 	.protect = native_protect,
+	.move = native_move,
 	.mincore = native_mincore,
 	.msync = native_msync,
 	.madvise = native_madvise,

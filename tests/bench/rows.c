@@ -189,6 +189,51 @@ static int op_advise_touch(struct lane *lane, unsigned long i)
 	return ret;
 }
 
+#define GIB (1UL << 30)
+
+/* 1 GiB, on a border of 1 GiB, far from the decoys. */
+static int setup_gib(struct lane *lane)
+{
+	lane->addr = lane->base + GIB;
+	return setup_populated(lane);
+}
+
+/* To a place that is like the old one seen from a page table, and back. */
+static int move_to(struct lane *lane, unsigned long i, char *to)
+{
+	struct world *world = lane->world;
+
+	return i & 1 ? world->ops->move(world, to, lane_bytes(lane),
+					lane->addr) :
+		       world->ops->move(world, lane->addr, lane_bytes(lane),
+					to);
+}
+
+static int op_move_near(struct lane *lane, unsigned long i)
+{
+	return move_to(lane, i, lane->addr + 16 * PAGE);
+}
+
+static int op_move(struct lane *lane, unsigned long i)
+{
+	return move_to(lane, i, lane->addr + 4 * BLOCK);
+}
+
+static int op_move_unaligned(struct lane *lane, unsigned long i)
+{
+	return move_to(lane, i, lane->addr + 4 * BLOCK + 7 * PAGE);
+}
+
+static int op_move_far(struct lane *lane, unsigned long i)
+{
+	return move_to(lane, i, lane->base + LANE_SIZE - 5 * GIB / 4);
+}
+
+static int op_move_far_aligned(struct lane *lane, unsigned long i)
+{
+	return move_to(lane, i, lane->base + 3 * GIB);
+}
+
 static int op_mincore(struct lane *lane, unsigned long i)
 {
 	struct world *world = lane->world;
@@ -276,6 +321,17 @@ const struct row rows[] = {
 	  .op = op_advise },
 	{ "POPULATE_READ 1M", "page", 1, 256, 256, MADV_POPULATE_READ, MAPPED,
 	  .op = op_advise },
+
+	/* Moving: what is resident goes along. */
+	{ "mremap 4K", "call", 256, 1, 1, RESIDENT, .op = op_move_near },
+	{ "mremap 2M", "call", 32, 1, 512, RESIDENT, .op = op_move },
+	{ "mremap 2M unaligned", "call", 32, 1, 512, RESIDENT,
+	  .op = op_move_unaligned },
+	{ "mremap 1G", "call", 2, 1, 1024 * MIB, POPULATED, .op = op_move_far,
+	  .flags = ROW_ONCE },
+	{ "mremap 1G on 1G", "call", 2, 1, 1024 * MIB, .setup = setup_gib,
+	  .teardown = teardown_unmap, .op = op_move_far_aligned,
+	  .flags = ROW_ONCE },
 
 	/* Fork. */
 	{ "fork, nothing mapped", "fork", 16, 1, .op = op_fork,

@@ -21,7 +21,7 @@
 #include "nodes.h"
 
 /* Two tables, and the edge between them. */
-#define PAGES 1024
+#define PAGES 4096
 #define FIRST 500
 #define NR 24
 #define MAX_NTH 3000
@@ -88,6 +88,9 @@ static bool injection_ready(void)
 	return fail_nth_fd >= 0;
 }
 
+#define ALL_WRITABLE "....wwwwwwwwwwwwwwwwwwwwwwww...."
+#define ALL_MARKED "mmmmmmmmmmmmmmmmmmmmmmmm"
+
 /* One character for each page from FIRST - 4 on: '.', '-', 'r' or 'w'. */
 struct layout {
 	char page[NR + 9];
@@ -123,7 +126,10 @@ static bool contents_ok(struct vm *vm, const char *marked)
 
 		if (probe_read(p, &value, NULL))
 			continue;
-		if (value != (marked[i] == 'm' ? i + 1 : 0)) {
+		/* 'x' has come from 16 pages on. */
+		if (value != (marked[i] == 'm' ? i + 1 :
+			      marked[i] == 'x' ? i + 17 :
+						 0)) {
 			fprintf(stderr, "# page %zu holds %#lx\n", i, value);
 			return false;
 		}
@@ -230,6 +236,69 @@ static int do_set_mempolicy(struct vm *vm)
 	return ERRNO_OF(vm_set_mempolicy(vm, MPOL_PREFERRED, 1));
 }
 
+static int remap(struct vm *vm, size_t from, size_t pages, size_t new_pages,
+		 int flags, size_t to)
+{
+	int err = ERRNO_OF(vm_mremap(vm, vm_page(vm, from), pages * PAGE,
+				     new_pages * PAGE, flags, vm_page(vm, to)));
+
+	if (err || !(flags & MREMAP_FIXED))
+		return err;
+	return *(uint64_t *)vm_page(vm, to) == from - FIRST + 1 ? 0 : EDOM;
+}
+
+#define MOVE (MREMAP_MAYMOVE | MREMAP_FIXED)
+
+/* The middle, onto what is there, and where there is no table yet. */
+static int do_move_over(struct vm *vm)
+{
+	return remap(vm, FIRST + 16, 8, 8, MOVE, FIRST);
+}
+
+static int do_move_and_leave(struct vm *vm)
+{
+	return remap(vm, FIRST + 16, 8, 8, MOVE | MREMAP_DONTUNMAP, 100);
+}
+
+static int do_move_away(struct vm *vm)
+{
+	return remap(vm, FIRST + 8, 8, 16, MOVE, 2000);
+}
+
+/* More than are moved one by one. */
+static int do_move_all(struct vm *vm)
+{
+	return remap(vm, FIRST, NR, NR, MOVE, 2000);
+}
+
+/* A whole table. */
+static int prepare_table(struct vm *vm)
+{
+	if (prepare(vm))
+		return -1;
+	return ERRNO_OF(vm_map_at(vm, FIRST + NR, 1024 - FIRST - NR, RW));
+}
+
+static int do_move_table(struct vm *vm)
+{
+	return remap(vm, 512, 512, 512, MOVE, 2048);
+}
+
+static int do_grow(struct vm *vm)
+{
+	return remap(vm, FIRST + 20, 4, 8, 0, 0);
+}
+
+static int do_shrink(struct vm *vm)
+{
+	return remap(vm, FIRST + 4, 20, 4, 0, 0);
+}
+
+static int do_find_place(struct vm *vm)
+{
+	return remap(vm, FIRST + 8, 8, 40, MREMAP_MAYMOVE, 0);
+}
+
 static const struct operation {
 	const char *name;
 	int (*prepare)(struct vm *vm);
@@ -259,6 +328,22 @@ static const struct operation {
 	  "mmmmmmmmmmmmmmmmmmmmmmmm" },
 	{ "set_mempolicy", alternate, do_set_mempolicy,
 	  "....rwrwrwrwrwrwrwrwrwrwrwrw....", "mmmmmmmmmmmmmmmmmmmmmmmm" },
+	{ "mremap, over others", prepare, do_move_over,
+	  "....wwwwwwwwwwwwwwww............", "xxxxxxxxmmmmmmmm........" },
+	{ "mremap and leave", prepare, do_move_and_leave,
+	  "....wwwwwwwwwwwwwwwwwwwwwwww....", "mmmmmmmmmmmmmmmm........" },
+	{ "mremap, away", prepare, do_move_away,
+	  "....wwwwwwww........wwwwwwww....", "mmmmmmmm........mmmmmmmm" },
+	{ "mremap of all", prepare, do_move_all,
+	  "................................", ALL_MARKED },
+	{ "mremap of a table", prepare_table, do_move_table,
+	  "....wwwwwwwwwwww................", "mmmmmmmmmmmm............" },
+	{ "mremap in place, longer", prepare, do_grow,
+	  "....wwwwwwwwwwwwwwwwwwwwwwwwwwww", ALL_MARKED },
+	{ "mremap in place, shorter", prepare, do_shrink,
+	  "....wwwwwwww....................", ALL_MARKED },
+	{ "mremap somewhere", prepare, do_find_place,
+	  "....wwwwwwww........wwwwwwww....", ALL_MARKED },
 	{ "mincore", alternate, do_mincore, "....rwrwrwrwrwrwrwrwrwrwrwrw....",
 	  "mmmmmmmmmmmmmmmmmmmmmmmm" },
 };
@@ -688,9 +773,6 @@ static int do_msync(struct vm *vm)
 	return ERRNO_OF(vm_msync(vm, vm_page(vm, FIRST), NR * PAGE, MS_SYNC));
 }
 
-#define ALL_WRITABLE "....wwwwwwwwwwwwwwwwwwwwwwww...."
-#define ALL_MARKED "mmmmmmmmmmmmmmmmmmmmmmmm"
-
 static const struct operation file_operations[] = {
 	{ "mmap", prepare_kind, do_map_kind, "wwwwwwwwwwwwwwwwwwwwwwwwwwww....",
 	  ALL_MARKED },
@@ -709,6 +791,18 @@ static const struct operation file_operations[] = {
 	{ "mprotect of many", alternate_kind, do_protect_all, ALL_WRITABLE,
 	  ALL_MARKED },
 	{ "madvise", prepare_kind, do_advise, ALL_WRITABLE, ALL_MARKED },
+	{ "mremap, over others", prepare_kind, do_move_over,
+	  "....wwwwwwwwwwwwwwww............", "xxxxxxxxmmmmmmmm........" },
+	{ "mremap, away", prepare_kind, do_move_away,
+	  "....wwwwwwww........wwwwwwww....", "mmmmmmmm........mmmmmmmm" },
+	{ "mremap of all", prepare_kind, do_move_all,
+	  "................................", ALL_MARKED },
+	{ "mremap in place, longer", prepare_kind, do_grow,
+	  "....wwwwwwwwwwwwwwwwwwwwwwww++++", ALL_MARKED },
+	{ "mremap in place, shorter", prepare_kind, do_shrink,
+	  "....wwwwwwww....................", ALL_MARKED },
+	{ "mremap and leave", prepare_kind, do_move_and_leave, ALL_WRITABLE,
+	  "mmmmmmmmmmmmmmmm$$$$$$$$" },
 	{ "msync", prepare_kind, do_msync, ALL_WRITABLE, ALL_MARKED },
 };
 
@@ -726,7 +820,8 @@ static int nr_mappings(void)
 }
 
 /* As @op, with what a file has kept of the marks. */
-static struct operation of_kind(const struct operation *op, char *marked)
+static struct operation of_kind(const struct operation *op, char *marked,
+				char *after)
 {
 	struct operation copy = *op;
 	char *c;
@@ -734,14 +829,21 @@ static struct operation of_kind(const struct operation *op, char *marked)
 	strcpy(marked, op->marked);
 	while ((c = strchr(marked, '?')))
 		*c = kind == SHARED_FILE ? 'm' : '.';
+	while ((c = strchr(marked, '$')))
+		*c = memory_is_shared(kind) ? 'm' : '.';
+	strcpy(after, op->after);
+	/* Behind the end of the kernel's file. */
+	while ((c = strchr(after, '+')))
+		*c = kind == SHARED_ANON ? '-' : 'w';
 	copy.marked = marked;
+	copy.after = after;
 	return copy;
 }
 
 TEST_F_TIMEOUT(failslab, operations_on_files, SLOW)
 {
 	struct operation op;
-	char marked[NR + 1];
+	char marked[NR + 1], after[NR + 9];
 	size_t i;
 	int nr;
 	long n;
@@ -751,7 +853,7 @@ TEST_F_TIMEOUT(failslab, operations_on_files, SLOW)
 	ASSERT_TRUE(file_ready());
 	for (kind = SHARED_ANON; kind < NR_MEMORY; kind++)
 		for (i = 0; i < ARRAY_SIZE(file_operations); i++) {
-			op = of_kind(&file_operations[i], marked);
+			op = of_kind(&file_operations[i], marked, after);
 			nr = nr_mappings();
 			for (n = 1; n < MAX_NTH; n++)
 				if (!try_nth(_metadata, &self->vm, &op, n))

@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 
 #include "files.h"
+#include "moves.h"
 
 #define PAGES 48
 #define FILE_MAX 24
@@ -27,6 +28,7 @@ enum op {
 	MAP_MEMORY,
 	UNMAP,
 	PROTECT,
+	REMAP,
 	ADVISE,
 	REMOVE,
 	WRITE,
@@ -38,25 +40,19 @@ enum op {
 
 /* How many of 100 steps. */
 static const int share[OPS] = {
-	[LOAD] = 20,
-	[STORE] = 26,
-	[MAP_FILE_SHARED] = 6,
-	[MAP_FILE_PRIVATE] = 8,
-	[MAP_MEMORY] = 2,
-	[UNMAP] = 4,
-	[PROTECT] = 8,
-	[ADVISE] = 7,
-	[REMOVE] = 1,
-	[WRITE] = 8,
-	[TRUNCATE] = 5,
-	[PUNCH] = 4,
-	[FORK] = 1,
+	[LOAD] = 18,	       [STORE] = 23,
+	[MAP_FILE_SHARED] = 6, [MAP_FILE_PRIVATE] = 8,
+	[MAP_MEMORY] = 2,      [UNMAP] = 4,
+	[PROTECT] = 8,	       [REMAP] = 5,
+	[ADVISE] = 7,	       [REMOVE] = 1,
+	[WRITE] = 8,	       [TRUNCATE] = 5,
+	[PUNCH] = 4,	       [FORK] = 1,
 };
 
 static const char *const names[OPS] = {
-	"load",	    "store",   "map shared", "map private", "map memory",
-	"unmap",    "protect", "advise",     "remove",	    "write",
-	"truncate", "punch",   "fork",
+	"load",	 "store",    "map shared", "map private", "map memory",
+	"unmap", "protect",  "remap",	   "advise",	  "remove",
+	"write", "truncate", "punch",	   "fork",
 };
 
 /**
@@ -65,6 +61,9 @@ static const char *const names[OPS] = {
  * @page: in the zone, or of the file
  * @pages: how many
  * @from: the page of the file that is mapped
+ * @to: where mremap is to move to
+ * @new_pages: how many are then mapped
+ * @flags: of mremap
  * @within: bytes from the start of the page
  * @prot: for a mapping
  * @reader: the descriptor is read-only
@@ -73,8 +72,8 @@ static const char *const names[OPS] = {
  */
 struct step {
 	enum op op;
-	size_t page, pages, from, within;
-	int prot, advice;
+	size_t page, pages, from, to, new_pages, within;
+	int prot, flags, advice;
 	bool reader;
 	uint64_t value;
 };
@@ -107,6 +106,37 @@ static enum op random_op(struct rng *rng, bool child)
 	return child && op >= REMOVE ? STORE : op;
 }
 
+static void random_remap(struct rng *rng, struct step *s)
+{
+	size_t room;
+
+	s->flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	s->to = rng_below(rng, PAGES);
+	s->new_pages = s->pages;
+	switch (rng_below(rng, 6)) {
+	case 0:
+		s->new_pages = 1 + rng_below(rng, 12);
+		break;
+	case 1:
+		s->flags |= MREMAP_DONTUNMAP;
+		break;
+	case 2:
+		/* Where it is. */
+		s->flags = 0;
+		s->to = s->page;
+		s->new_pages = 1 + rng_below(rng, 12);
+		break;
+	case 3:
+		/* Twice, if it is shared. */
+		s->pages = 0;
+	}
+	room = PAGES - s->to;
+	if (s->new_pages > room)
+		s->new_pages = room;
+	if (s->flags & MREMAP_DONTUNMAP)
+		s->pages = s->new_pages;
+}
+
 static struct step random_step(struct rng *rng, bool child)
 {
 	static const int prot[] = { PROT_NONE, PROT_READ, RW, RW, RX, RWX };
@@ -129,6 +159,8 @@ static struct step random_step(struct rng *rng, bool child)
 
 	s.page = rng_below(rng, max);
 	s.pages = 1 + rng_below(rng, max - s.page < 12 ? max - s.page : 12);
+	if (s.op == REMAP)
+		random_remap(rng, &s);
 	return s;
 }
 
@@ -182,6 +214,10 @@ static long do_step(const struct side *side, const struct step *s)
 		return ERRNO_OF(vm_map_at(vm, s->page, s->pages, s->prot));
 	case UNMAP:
 		return ERRNO_OF(vm_munmap(vm, p, s->pages * PAGE));
+	case REMAP:
+		return ERRNO_OF(vm_mremap(vm, p, s->pages * PAGE,
+					  s->new_pages * PAGE, s->flags,
+					  vm_page(vm, s->to)));
 	case PROTECT:
 		return ERRNO_OF(vm_mprotect(vm, p, s->pages * PAGE, s->prot));
 	case ADVISE:
@@ -208,6 +244,9 @@ static void print_step(const struct step *s)
 		"# %s page %zu, %zu pages, from %zu, byte %zu, prot %d, advice %d%s\n",
 		names[s->op], s->page, s->pages, s->from, s->within, s->prot,
 		s->advice, s->reader ? ", reader" : "");
+	if (s->op == REMAP)
+		fprintf(stderr, "#   to page %zu, %zu pages, flags %d\n", s->to,
+			s->new_pages, s->flags);
 }
 
 static void print_history(const struct twins *t)
@@ -218,10 +257,42 @@ static void print_history(const struct twins *t)
 		print_step(&t->history[i % HISTORY]);
 }
 
-static bool same_step(struct twins *t, const struct step *s)
+/* Only within what both systems take for one mapping. */
+static void avoid_seam(struct vm *native, struct step *s)
 {
-	long want = do_step(&t->side[0], s);
-	long got = do_step(&t->side[1], s);
+	unsigned long seam = native_seam(vm_page(native, s->page));
+	size_t pages = (seam - (uintptr_t)native->base) / PAGE - s->page;
+
+	if (!seam || s->pages <= pages)
+		return;
+	if (s->flags & MREMAP_DONTUNMAP)
+		s->new_pages = pages;
+	s->pages = pages;
+}
+
+/* Natively something may have been unmapped then. */
+static void forget_failed(struct twins *t, const struct step *s)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		struct vm *vm = t->side[i].vm;
+
+		vm_munmap(vm, vm_page(vm, s->page), s->pages * PAGE);
+		vm_munmap(vm, vm_page(vm, s->to), s->new_pages * PAGE);
+	}
+}
+
+static bool same_step(struct twins *t, struct step *s)
+{
+	long want, got;
+
+	if (s->op == REMAP)
+		avoid_seam(t->side[0].vm, s);
+	want = do_step(&t->side[0], s);
+	got = do_step(&t->side[1], s);
+	if (s->op == REMAP && want && got)
+		forget_failed(t, s);
 
 	t->history[t->nr++ % HISTORY] = *s;
 	if (want == got)

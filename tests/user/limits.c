@@ -48,7 +48,10 @@ static int run_step(struct vm *vm, struct rng *rng, int resource)
 	int prot = rng_below(rng, 4);
 	char *p = vm->base + page * PAGE;
 
-	switch (rng_below(rng, 4)) {
+	switch (rng_below(rng, 5)) {
+	case 4:
+		/* Of one page: which are one mapping is no question. */
+		return ERRNO_OF(vm_mremap(vm, p, PAGE, len, 0, NULL));
 	case 0:
 		return ERRNO_OF(vm_munmap(vm, p, len));
 	case 1:

@@ -4,6 +4,7 @@
 #define TESTS_USER_MOVES_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "memory.h"
 
@@ -128,6 +129,33 @@ static inline char *move_pages(struct vm *vm, size_t from, size_t pages,
 	return vm_mremap(vm, vm_page(vm, from), pages * PAGE, pages * PAGE,
 			 MREMAP_MAYMOVE | MREMAP_FIXED | flags,
 			 vm_page(vm, to));
+}
+
+/*
+ * Where the native mapping ends that @addr is in, if another one like it follows;
+ * else 0.  Whether such are one mapping, is for altvm no question.
+ */
+static inline unsigned long native_seam(const char *addr)
+{
+	unsigned long start, end, seam = 0;
+	char prot[5], of_seam[5], line[512];
+	FILE *f = fopen("/proc/self/maps", "re");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, prot) != 3)
+			continue;
+		if (seam && (start != seam || strcmp(prot, of_seam)))
+			seam = 0;
+		if (seam || start > (uintptr_t)addr)
+			break;
+		if (end > (uintptr_t)addr) {
+			seam = end;
+			strcpy(of_seam, prot);
+		}
+	}
+	if (f)
+		fclose(f);
+	return seam;
 }
 
 #endif /* TESTS_USER_MOVES_H */

@@ -7,6 +7,7 @@
  * ALTVM_SEED runs that seed only; ALTVM_STEPS sets the number of steps.
  */
 #include "fixture.h"
+#include "moves.h"
 
 /* Newer than some C libraries. */
 #ifndef MADV_POPULATE_READ
@@ -452,33 +453,6 @@ FIXTURE_SETUP(oracle)
 FIXTURE_TEARDOWN(oracle)
 {
 	vm_close(&self->window);
-}
-
-/*
- * Where the native mapping ends that @addr is in, if another one like it follows;
- * else 0.  Whether such are one mapping, is for altvm no question.
- */
-static unsigned long native_seam(const char *addr)
-{
-	unsigned long start, end, seam = 0;
-	char prot[5], of_seam[5], line[512];
-	FILE *f = fopen("/proc/self/maps", "re");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, prot) != 3)
-			continue;
-		if (seam && (start != seam || strcmp(prot, of_seam)))
-			seam = 0;
-		if (seam || start > (uintptr_t)addr)
-			break;
-		if (end > (uintptr_t)addr) {
-			seam = end;
-			strcpy(of_seam, prot);
-		}
-	}
-	if (f)
-		fclose(f);
-	return seam;
 }
 
 /* Only within what both systems take for one mapping. */
