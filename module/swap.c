@@ -75,6 +75,7 @@ static bool may_go(const struct out *o, unsigned long addr)
 	struct page *page = altvm_leaf_page(o->leaf, addr);
 
 	if (!altvm_page_is_real(page) || !is_unused(page) ||
+	    PageHWPoison(page) ||
 	    (o->young && test_bit(pte_index(addr), o->young)))
 		return false;
 	if (altvm_page_is_lazy(page))

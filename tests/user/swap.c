@@ -219,7 +219,7 @@ TEST_F(swap, pageout_of_anything)
 TEST_F_TIMEOUT(swap, swap_space_comes_back, SLOW)
 {
 	long before = swap_used();
-	const size_t pages = 1024;
+	const size_t pages = scaled(1024);
 	char *p;
 	int i;
 
