@@ -196,6 +196,13 @@ static long punch(int fd, const struct step *s)
 				  s->pages * PAGE));
 }
 
+static long advise(struct vm *vm, const struct step *s, int advice)
+{
+	char *p = vm_page(vm, s->page);
+
+	return ERRNO_OF(vm_madvise(vm, p, s->pages * PAGE, advice));
+}
+
 static long do_step(const struct side *side, const struct step *s)
 {
 	struct vm *vm = side->vm;
@@ -221,10 +228,9 @@ static long do_step(const struct side *side, const struct step *s)
 	case PROTECT:
 		return ERRNO_OF(vm_mprotect(vm, p, s->pages * PAGE, s->prot));
 	case ADVISE:
-		return ERRNO_OF(vm_madvise(vm, p, s->pages * PAGE, s->advice));
+		return advise(vm, s, s->advice);
 	case REMOVE:
-		return ERRNO_OF(
-			vm_madvise(vm, p, s->pages * PAGE, MADV_REMOVE));
+		return advise(vm, s, MADV_REMOVE);
 	case WRITE:
 		return pwrite(side->fd[0], &s->value, sizeof(s->value),
 			      s->page * PAGE + s->within);

@@ -67,19 +67,14 @@ static int advise(struct vm *vm, size_t page, size_t pages, int advice)
 	return vm_madvise(vm, vm_page(vm, page), pages * PAGE, advice);
 }
 
-#define NEED_A_DISK()                                      \
-	do {                                               \
-		if (!is_possible(variant->disk, self->fd)) \
-			SKIP(return, "no disk");           \
-		ASSERT_TRUE(fill(self->fd));               \
-	} while (0)
-
 TEST_F_TIMEOUT(readahead, willneed, SLOW)
 {
 	struct vm *vm = &self->vm;
 	enum memory m;
 
-	NEED_A_DISK();
+	if (!is_possible(variant->disk, self->fd))
+		SKIP(return, "no disk");
+	ASSERT_TRUE(fill(self->fd));
 	for_each_memory(m) {
 		if (!memory_is_file(m))
 			continue;
@@ -106,7 +101,9 @@ TEST_F_TIMEOUT(readahead, willneed_of_parts, SLOW)
 {
 	struct vm *vm = &self->vm;
 
-	NEED_A_DISK();
+	if (!is_possible(variant->disk, self->fd))
+		SKIP(return, "no disk");
+	ASSERT_TRUE(fill(self->fd));
 	ASSERT_EQ(vm->base,
 		  memory_map(vm, SHARED_FILE, 0, PAGES, PROT_NONE, self->fd));
 	ASSERT_EQ(0, vm_munmap(vm, vm_page(vm, 120), 10 * PAGE));
@@ -133,7 +130,9 @@ TEST_F_TIMEOUT(readahead, by_faults, SLOW)
 	struct vm *vm = &self->vm;
 	enum memory m;
 
-	NEED_A_DISK();
+	if (!is_possible(variant->disk, self->fd))
+		SKIP(return, "no disk");
+	ASSERT_TRUE(fill(self->fd));
 	for_each_memory(m) {
 		if (!memory_is_file(m))
 			continue;
