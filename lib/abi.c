@@ -75,6 +75,32 @@ ASSERT_OFFSET(altvm_madvise, addr, 8);
 ASSERT_OFFSET(altvm_madvise, length, 16);
 ASSERT_SIZE(altvm_madvise, 24);
 
+ASSERT_OFFSET(altvm_mlock, size, 0);
+ASSERT_OFFSET(altvm_mlock, flags, 4);
+ASSERT_OFFSET(altvm_mlock, addr, 8);
+ASSERT_OFFSET(altvm_mlock, length, 16);
+ASSERT_SIZE(altvm_mlock, 24);
+
+ASSERT_OFFSET(altvm_munlock, size, 0);
+ASSERT_OFFSET(altvm_munlock, __reserved, 4);
+ASSERT_OFFSET(altvm_munlock, addr, 8);
+ASSERT_OFFSET(altvm_munlock, length, 16);
+ASSERT_SIZE(altvm_munlock, 24);
+
+ASSERT_OFFSET(altvm_mlockall, size, 0);
+ASSERT_OFFSET(altvm_mlockall, flags, 4);
+ASSERT_SIZE(altvm_mlockall, 8);
+
+ASSERT_OFFSET(altvm_munlockall, size, 0);
+ASSERT_OFFSET(altvm_munlockall, __reserved, 4);
+ASSERT_SIZE(altvm_munlockall, 8);
+
+ASSERT_OFFSET(altvm_brk, size, 0);
+ASSERT_OFFSET(altvm_brk, __reserved, 4);
+ASSERT_OFFSET(altvm_brk, addr, 8);
+ASSERT_OFFSET(altvm_brk, out_addr, 16);
+ASSERT_SIZE(altvm_brk, 24);
+
 ASSERT_OFFSET(altvm_mremap, size, 0);
 ASSERT_OFFSET(altvm_mremap, flags, 4);
 ASSERT_OFFSET(altvm_mremap, old_addr, 8);
@@ -117,6 +143,11 @@ static_assert(ALTVM_MINCORE == 0xd504, "the ABI: ALTVM_MINCORE changed");
 static_assert(ALTVM_MSYNC == 0xd505, "the ABI: ALTVM_MSYNC changed");
 static_assert(ALTVM_MADVISE == 0xd506, "the ABI: ALTVM_MADVISE changed");
 static_assert(ALTVM_MREMAP == 0xd507, "the ABI: ALTVM_MREMAP changed");
+static_assert(ALTVM_MLOCK == 0xd508, "the ABI: ALTVM_MLOCK changed");
+static_assert(ALTVM_MUNLOCK == 0xd509, "the ABI: ALTVM_MUNLOCK changed");
+static_assert(ALTVM_MLOCKALL == 0xd50a, "the ABI: ALTVM_MLOCKALL changed");
+static_assert(ALTVM_MUNLOCKALL == 0xd50b, "the ABI: ALTVM_MUNLOCKALL changed");
+static_assert(ALTVM_BRK == 0xd50c, "the ABI: ALTVM_BRK changed");
 static_assert(ALTVM_MBIND == 0xd511, "the ABI: ALTVM_MBIND changed");
 static_assert(ALTVM_SET_MEMPOLICY == 0xd512,
 	      "the ABI: ALTVM_SET_MEMPOLICY changed");

@@ -25,6 +25,7 @@
 #define _ALTVM_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -234,6 +235,102 @@ ALTVM_API int altvm_msync(struct altvm *vm, void *addr, size_t length,
  */
 ALTVM_API int altvm_madvise(struct altvm *vm, void *addr, size_t length,
 			    int advice);
+
+/**
+ * altvm_mlock - mlock(2) inside the window
+ * @vm: the handle
+ * @addr: start
+ * @length: in bytes; each page that has a byte of the range is locked
+ *
+ * The pages are in memory when the call returns, and stay there until
+ * altvm_munlock() or altvm_munmap().
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of mlock(2):
+ *   ENOMEM  nothing is mapped at a part of the range, what lies before that part
+ *           has been locked; or RLIMIT_MEMLOCK; or the memory has no protection
+ *           but PROT_NONE, or is beyond the end of its file
+ *   EPERM   RLIMIT_MEMLOCK is 0
+ *   EAGAIN  there is no memory for some pages
+ */
+ALTVM_API int altvm_mlock(struct altvm *vm, const void *addr, size_t length);
+
+/**
+ * altvm_mlock2 - mlock2(2) inside the window
+ * @vm: the handle
+ * @addr: start
+ * @length: in bytes
+ * @flags: 0, or MLOCK_ONFAULT: lock each page when it comes into memory
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: as altvm_mlock(); also:
+ *   EINVAL  an unknown flag
+ */
+ALTVM_API int altvm_mlock2(struct altvm *vm, const void *addr, size_t length,
+			   unsigned int flags);
+
+/**
+ * altvm_munlock - munlock(2) inside the window
+ * @vm: the handle
+ * @addr: start
+ * @length: in bytes
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of munlock(2):
+ *   ENOMEM  nothing is mapped at a part of the range; what lies before that part
+ *           has been unlocked
+ */
+ALTVM_API int altvm_munlock(struct altvm *vm, const void *addr, size_t length);
+
+/**
+ * altvm_mlockall - mlockall(2) for what is in the window
+ * @vm: the handle
+ * @flags: MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of mlockall(2).
+ */
+ALTVM_API int altvm_mlockall(struct altvm *vm, int flags);
+
+/**
+ * altvm_munlockall - munlockall(2) for what is in the window
+ * @vm: the handle
+ *
+ * Thread-safe, as altvm_mmap() is.
+ *
+ * Return: 0, or -1 and the errno of munlockall(2).
+ */
+ALTVM_API int altvm_munlockall(struct altvm *vm);
+
+/**
+ * altvm_brk - brk(2) for the window's heap
+ * @vm: the handle
+ * @addr: where the heap is to end; it starts where the window does
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and errno:
+ *   ENOMEM  the break cannot be there, for RLIMIT_DATA, RLIMIT_AS, what is mapped
+ *           in the way, or the window's bounds; it is where it was
+ */
+ALTVM_API int altvm_brk(struct altvm *vm, void *addr);
+
+/**
+ * altvm_sbrk - sbrk(2) for the window's heap
+ * @vm: the handle
+ * @increment: how many bytes the heap is to grow, or if negative to shrink
+ *
+ * As sbrk(2), which asks and then acts: calls by several threads may take each
+ * other's memory.
+ *
+ * Return: where the heap ended before the call, or (void *)-1 and errno:
+ *   ENOMEM  as altvm_brk()
+ */
+ALTVM_API void *altvm_sbrk(struct altvm *vm, intptr_t increment);
 
 /**
  * altvm_mremap - mremap(2) inside the window

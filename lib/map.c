@@ -3,6 +3,7 @@
  * The calls: each fills in the structure of its command and hands it over.  All
  * checks are the module's, so that an error does not depend on the library.
  */
+#include <errno.h>
 #include <stdint.h>
 
 #include "altvm.h"
@@ -112,4 +113,85 @@ void *altvm_mremap(struct altvm *vm, void *old_addr, size_t old_length,
 	if (call(vm, ALTVM_MREMAP, &arg) < 0)
 		return MAP_FAILED;
 	return (void *)(uintptr_t)arg.out_addr;
+}
+
+int altvm_mlock2(struct altvm *vm, const void *addr, size_t length,
+		 unsigned int flags)
+{
+	struct altvm_mlock arg = {
+		.size = sizeof(arg),
+		.flags = flags,
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+
+	return call(vm, ALTVM_MLOCK, &arg);
+}
+
+int altvm_mlock(struct altvm *vm, const void *addr, size_t length)
+{
+	return altvm_mlock2(vm, addr, length, 0);
+}
+
+int altvm_munlock(struct altvm *vm, const void *addr, size_t length)
+{
+	struct altvm_munlock arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)addr,
+		.length = length,
+	};
+
+	return call(vm, ALTVM_MUNLOCK, &arg);
+}
+
+int altvm_mlockall(struct altvm *vm, int flags)
+{
+	struct altvm_mlockall arg = {
+		.size = sizeof(arg),
+		.flags = (__u32)flags,
+	};
+
+	return call(vm, ALTVM_MLOCKALL, &arg);
+}
+
+int altvm_munlockall(struct altvm *vm)
+{
+	struct altvm_munlockall arg = { .size = sizeof(arg) };
+
+	return call(vm, ALTVM_MUNLOCKALL, &arg);
+}
+
+/* Move the break; where it then is goes to *@brk. */
+static int move_break(struct altvm *vm, uintptr_t to, uintptr_t *brk)
+{
+	struct altvm_brk arg = { .size = sizeof(arg), .addr = to };
+	int ret = call(vm, ALTVM_BRK, &arg);
+
+	*brk = (uintptr_t)arg.out_addr;
+	return ret;
+}
+
+int altvm_brk(struct altvm *vm, void *addr)
+{
+	uintptr_t brk;
+
+	if (move_break(vm, (uintptr_t)addr, &brk) < 0)
+		return -1;
+	return brk == (uintptr_t)addr ? 0 : altvm_result(-ENOMEM);
+}
+
+void *altvm_sbrk(struct altvm *vm, intptr_t increment)
+{
+	uintptr_t old, to;
+
+	if (move_break(vm, 0, &old) < 0)
+		return (void *)-1;
+	to = old + (uintptr_t)increment;
+	if ((increment > 0 && to < old) || (increment < 0 && to > old)) {
+		altvm_result(-ENOMEM);
+		return (void *)-1;
+	}
+	if (increment && altvm_brk(vm, (void *)to) < 0)
+		return (void *)-1;
+	return (void *)old;
 }

@@ -22,10 +22,12 @@ static void show_flags(struct seq_file *m, struct altvm_space *space,
 		unsigned long flag;
 		const char *name;
 	} flags[] = {
-		{ VM_DONTCOPY, "dc" },	 { VM_DONTDUMP, "dd" },
-		{ VM_NORESERVE, "nr" },	 { VM_NOHUGEPAGE, "nh" },
-		{ VM_RAND_READ, "rr" },	 { VM_SEQ_READ, "sr" },
-		{ VM_WIPEONFORK, "wf" },
+		{ VM_GROWSDOWN, "gd" },	  { VM_LOCKED, "lo" },
+		{ VM_LOCKONFAULT, "lf" }, { VM_DONTCOPY, "dc" },
+		{ VM_DONTDUMP, "dd" },	  { VM_NORESERVE, "nr" },
+		{ VM_NOHUGEPAGE, "nh" },  { VM_RAND_READ, "rr" },
+		{ VM_SEQ_READ, "sr" },	  { VM_WIPEONFORK, "wf" },
+		{ VM_DROPPABLE, "dp" },
 	};
 	bool any = false;
 
@@ -96,11 +98,11 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 {
 	struct altvm_area area;
 
-	seq_printf(m,
-		   "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB "
-		   "swapped %lu kB%s\n",
+	seq_printf(m, "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB",
 		   space->start, space->end, READ_ONCE(space->tgid),
-		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10),
+		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10));
+	seq_printf(m, " locked %lu kB swapped %lu kB%s\n",
+		   READ_ONCE(space->nr_locked) << (PAGE_SHIFT - 10),
 		   atomic_long_read(&space->nr_swapped) << (PAGE_SHIFT - 10),
 		   space->mm == current->mm ? " self" : "");
 	seq_printf(m, "altvm-swap:\tout %lu in %lu freed %lu\n",

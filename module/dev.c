@@ -10,8 +10,10 @@
 #include <linux/uaccess.h>
 
 #include "advise.h"
+#include "brk.h"
 #include "debug.h"
 #include "dev.h"
+#include "lock.h"
 #include "map.h"
 #include "policy.h"
 #include "protect.h"
@@ -29,6 +31,11 @@ union cmd_buffer {
 	struct altvm_mincore mincore;
 	struct altvm_msync msync;
 	struct altvm_madvise madvise;
+	struct altvm_mlock mlock;
+	struct altvm_munlock munlock;
+	struct altvm_mlockall mlockall;
+	struct altvm_munlockall munlockall;
+	struct altvm_brk brk;
 	struct altvm_mremap mremap;
 	struct altvm_mbind mbind;
 	struct altvm_set_mempolicy set_mempolicy;
@@ -71,6 +78,37 @@ static int cmd_msync(struct altvm_ctx *ctx, union cmd_buffer *buf)
 static int cmd_madvise(struct altvm_ctx *ctx, union cmd_buffer *buf)
 {
 	return altvm_advise_madvise(ctx, &buf->madvise);
+}
+
+static int cmd_mlock(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_lock_mlock(ctx, &buf->mlock);
+}
+
+static int cmd_munlock(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->munlock.__reserved)
+		return -EINVAL;
+	return altvm_lock_munlock(ctx, &buf->munlock);
+}
+
+static int cmd_mlockall(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_lock_mlockall(ctx, &buf->mlockall);
+}
+
+static int cmd_munlockall(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->munlockall.__reserved)
+		return -EINVAL;
+	return altvm_lock_munlockall(ctx);
+}
+
+static int cmd_brk(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->brk.__reserved)
+		return -EINVAL;
+	return altvm_brk(ctx, &buf->brk);
 }
 
 static int cmd_mremap(struct altvm_ctx *ctx, union cmd_buffer *buf)
@@ -128,6 +166,11 @@ static const struct cmd cmds[] = {
 	CMD(MSYNC, msync, length, NO_OUT),
 	CMD(MADVISE, madvise, length, NO_OUT),
 	CMD(MREMAP, mremap, out_addr, OUT(mremap, out_addr)),
+	CMD(MLOCK, mlock, length, NO_OUT),
+	CMD(MUNLOCK, munlock, length, NO_OUT),
+	CMD(MLOCKALL, mlockall, flags, NO_OUT),
+	CMD(MUNLOCKALL, munlockall, __reserved, NO_OUT),
+	CMD(BRK, brk, out_addr, OUT(brk, out_addr)),
 	CMD(MBIND, mbind, __reserved, NO_OUT),
 	CMD(SET_MEMPOLICY, set_mempolicy, maxnode, NO_OUT),
 	CMD(GET_MEMPOLICY, get_mempolicy, __reserved,
@@ -142,6 +185,11 @@ static_assert(sizeof(struct altvm_mincore) == 32);
 static_assert(sizeof(struct altvm_msync) == 24);
 static_assert(sizeof(struct altvm_madvise) == 24);
 static_assert(sizeof(struct altvm_mremap) == 48);
+static_assert(sizeof(struct altvm_mlock) == 24);
+static_assert(sizeof(struct altvm_munlock) == 24);
+static_assert(sizeof(struct altvm_mlockall) == 8);
+static_assert(sizeof(struct altvm_munlockall) == 8);
+static_assert(sizeof(struct altvm_brk) == 24);
 static_assert(sizeof(struct altvm_mbind) == 48);
 static_assert(sizeof(struct altvm_set_mempolicy) == 24);
 static_assert(sizeof(struct altvm_get_mempolicy) == 40);

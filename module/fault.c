@@ -7,7 +7,9 @@
  *
  *   tree        access             store       what happens
  *   ----------  -----------------  ----------  ---------------------------------
- *   nothing     any                            SIGSEGV, SEGV_MAPERR
+ *   nothing     any                            SIGSEGV, SEGV_MAPERR; but if the
+ *                                              area above grows down, it does
+ *                                              (grow.c), then again
  *   busy        any                            wait, then again
  *   PROT_NONE   any                            SIGSEGV, SEGV_ACCERR
  *   read-only   write                          SIGSEGV, SEGV_ACCERR
@@ -47,6 +49,7 @@
 #include "access.h"
 #include "fault.h"
 #include "filefault.h"
+#include "grow.h"
 #include "pagecache.h"
 #include "policy.h"
 #include "pte.h"
@@ -241,11 +244,14 @@ static bool fault_allowed(const struct altvm_fault *f)
 	return f->attr & (f->write ? VM_WRITE : VM_ACCESS_FLAGS);
 }
 
-/* What the tree says.  Return: 0, -EFAULT, -EACCES, or -EBUSY to wait. */
+/*
+ * What the tree says.
+ * Return: 0, -ENOENT if nothing is mapped, -EACCES, or -EBUSY to wait.
+ */
 static int fault_check(struct altvm_fault *f)
 {
 	if (!altvm_fault_load(f))
-		return -EFAULT;
+		return -ENOENT;
 	if (unlikely(f->attr & ALTVM_ATTR_BUSY))
 		return -EBUSY;
 	return fault_allowed(f) ? 0 : -EACCES;
@@ -320,6 +326,25 @@ int altvm_fault_provide(struct altvm_fault *f, int ret)
 }
 
 /*
+ * Nothing is mapped.  Does the area above grow down to here?  As natively, not for
+ * other processes.
+ * Return: -EAGAIN if it has; -EFAULT, -EINTR, -ENODEV.
+ */
+static int fault_grow(struct altvm_fault *f)
+{
+	struct altvm_space *space = f->space;
+	struct altvm_area area;
+
+	if (!altvm_tree_next(space, f->addr, space->limit, &area) ||
+	    !(area.attr & (VM_GROWSDOWN | ALTVM_ATTR_BUSY)) ||
+	    space->mm != current->mm || f->vmf->flags & FAULT_FLAG_REMOTE)
+		return -EFAULT;
+	if (!altvm_filefault_is_attached(f))
+		return -ENODEV;
+	return altvm_grow(space, f->addr) ?: -EAGAIN;
+}
+
+/*
  * Return: 0 when the page is mapped; -EFAULT if nothing is mapped there, or a guard;
  * -EACCES, -EINTR, -ENOMEM, -EIO, -ENODEV, -EHWPOISON.
  */
@@ -331,6 +356,8 @@ static int fault_handle(struct altvm_fault *f)
 		ret = fault_try(f);
 		if (unlikely(ret == -EBUSY))
 			ret = altvm_tree_wait(f->space, f->addr) ?: -EAGAIN;
+		else if (unlikely(ret == -ENOENT))
+			ret = fault_grow(f);
 		ret = altvm_fault_provide(f, ret);
 		if (ret == -EAGAIN && f->ask)
 			ret = altvm_filefault_ask_mark(f);

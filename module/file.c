@@ -130,7 +130,7 @@ int altvm_file_vet(struct file *file, unsigned long prot, unsigned long flags,
 {
 	/* Not where, nor what is done with it once it is there. */
 	const unsigned long drop = MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT |
-				   MAP_POPULATE | MAP_LOCKED | MAP_GROWSDOWN;
+				   MAP_POPULATE | MAP_LOCKED;
 	unsigned long addr;
 	int ret;
 
@@ -320,8 +320,9 @@ static void file_area_set_attr(struct altvm_file_area *fa, unsigned long attr)
 struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 					  pgoff_t pgoff)
 {
-	const unsigned long keep = ALTVM_ATTR_MASK | ALTVM_ATTR_MAY |
-				   VM_SHARED | VM_MAYSHARE;
+	/* The process may have locked all that it maps natively. */
+	const unsigned long keep = (ALTVM_ATTR_MASK & ~VM_LOCKED_MASK) |
+				   ALTVM_ATTR_MAY | VM_SHARED | VM_MAYSHARE;
 	unsigned long attr = vetted->flags & keep;
 	struct altvm_file_area *fa = file_area_alloc();
 
@@ -463,6 +464,16 @@ void altvm_file_place(struct altvm_file_area *fa, struct altvm_space *space,
 	fa->vma.vm_end = start + len;
 	WRITE_ONCE(space->special, true);
 	file_area_link(fa);
+}
+
+/**
+ * altvm_file_set_lock() - an area is to be locked
+ * @fa: new, and nowhere yet
+ * @lock: VM_LOCKED, VM_LOCKONFAULT
+ */
+void altvm_file_set_lock(struct altvm_file_area *fa, unsigned long lock)
+{
+	file_area_set_attr(fa, fa->attr | lock);
 }
 
 /**
@@ -815,7 +826,7 @@ int altvm_file_clone_all(struct altvm_space *child)
 		/* Even in case of failure none of the parent's may be left. */
 		fa = ret ? NULL :
 			   file_area_copy(area.fa, child->mm, area.start,
-					  area.attr);
+					  area.attr & ~VM_LOCKED_MASK);
 		if (!fa)
 			ret = -ENOMEM;
 		altvm_tree_put(child, area.start, area.end, fa,

@@ -65,6 +65,7 @@ void altvm_file_put(struct altvm_file_area *fa);
 void altvm_file_place(struct altvm_file_area *fa, struct altvm_space *space,
 		      unsigned long start, unsigned long len);
 
+void altvm_file_set_lock(struct altvm_file_area *fa, unsigned long lock);
 void altvm_file_unlink(struct altvm_file_area *fa);
 void altvm_file_drop(struct altvm_file_area *fa);
 void altvm_file_collect(struct altvm_space *space, unsigned long start,

@@ -6,6 +6,7 @@
  * Locks: altvm_space.lock for the space's own counts; those of the mm are
  * atomic, for several windows share them.
  */
+#include <linux/capability.h>
 #include <linux/sched/signal.h>
 
 #include "limits.h"
@@ -35,11 +36,15 @@ static bool over_as(struct altvm_space *space)
 		    RLIMIT_AS);
 }
 
+/* As may_expand_vm(), for which a limit of 0 is none if it could be raised. */
 static bool over_data(struct altvm_space *space)
 {
-	return over(READ_ONCE(space->mm->data_vm) +
-			    atomic_long_read(&space->amm->data),
-		    RLIMIT_DATA);
+	long pages = READ_ONCE(space->mm->data_vm) +
+		     atomic_long_read(&space->amm->data);
+
+	return over(pages, RLIMIT_DATA) &&
+	       (rlimit(RLIMIT_DATA) ||
+		pages > rlimit_max(RLIMIT_DATA) >> PAGE_SHIFT);
 }
 
 /**
@@ -76,6 +81,44 @@ int altvm_limits_charge_data(struct altvm_space *space, long data)
 		return 0;
 	charge(space, 0, -data);
 	return -ENOMEM;
+}
+
+/**
+ * altvm_limits_may_lock() - does RLIMIT_MEMLOCK allow to lock so much more?
+ * @space: locked
+ * @pages: that are to be locked
+ *
+ * As mlock_future_ok() in mm/.  What the kernel has locked for the process counts, too.
+ */
+bool altvm_limits_may_lock(struct altvm_space *space, unsigned long pages)
+{
+	pages += altvm_limits_locked(space);
+	return pages <= rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT ||
+	       capable(CAP_IPC_LOCK);
+}
+
+/**
+ * altvm_limits_locked() - what counts for RLIMIT_MEMLOCK
+ * @space: locked
+ *
+ * Return: pages.
+ */
+unsigned long altvm_limits_locked(struct altvm_space *space)
+{
+	return READ_ONCE(space->mm->locked_vm) +
+	       atomic_long_read(&space->amm->locked);
+}
+
+/**
+ * altvm_limits_count_locked() - count what is locked, and what no more
+ * @space: locked
+ * @pages: that are locked additionally; may be negative
+ */
+void altvm_limits_count_locked(struct altvm_space *space, long pages)
+{
+	lockdep_assert_held(&space->lock);
+	space->nr_locked += pages;
+	atomic_long_add(pages, &space->amm->locked);
 }
 
 /**

@@ -17,6 +17,7 @@
 #include <linux/sched/mm.h>
 
 #include "file.h"
+#include "grow.h"
 #include "limits.h"
 #include "map.h"
 #include "populate.h"
@@ -45,6 +46,8 @@ struct altvm_count altvm_map_count(struct altvm_space *space,
 		count.total += altvm_area_pages(&area);
 		if (altvm_attr_is_data(area.attr))
 			count.data += altvm_area_pages(&area);
+		if (area.attr & VM_LOCKED)
+			count.locked += altvm_area_pages(&area);
 	}
 	return count;
 }
@@ -196,6 +199,7 @@ int altvm_map_unmap_locked(struct altvm_space *space, unsigned long start,
 		return ret;
 	}
 	altvm_limits_uncharge(space, count.total, count.data);
+	altvm_limits_count_locked(space, -count.locked);
 	if (ret > 0) {
 		altvm_file_unlink_list(&taken->files);
 		return 0;
@@ -323,9 +327,7 @@ static int map_check_type(struct altvm_space *space,
 {
 	if (req->error)
 		return req->error;
-	if ((req->flags & MAP_TYPE) == MAP_DROPPABLE)
-		return -EOPNOTSUPP;
-	if (req->flags & (MAP_HUGETLB | MAP_GROWSDOWN | MAP_LOCKED))
+	if (req->flags & MAP_HUGETLB)
 		return -EOPNOTSUPP;
 	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
 	    map_deny_write_exec(req->attr, req->attr))
@@ -356,6 +358,8 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 		req->attr |= VM_NORESERVE;
 	if (req->flags & MAP_STACK)
 		req->attr |= VM_NOHUGEPAGE;
+	if (req->flags & MAP_GROWSDOWN)
+		req->attr |= VM_GROWSDOWN;
 	return 0;
 }
 
@@ -363,11 +367,16 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 static void map_make(const struct altvm_mmap *cmd, struct file *file,
 		     struct map_request *req)
 {
+	const u32 not_shared = MAP_GROWSDOWN;
+	const u32 not_dropped = MAP_LOCKED | MAP_HUGETLB | MAP_GROWSDOWN;
 	u32 type = req->flags & MAP_TYPE;
 
-	if (file || type == MAP_SHARED)
+	if (file || (type == MAP_SHARED && !(req->flags & not_shared)))
 		map_make_file(cmd, file, req);
-	else if (type != MAP_PRIVATE && type != MAP_DROPPABLE)
+	else if (type == MAP_DROPPABLE && !(req->flags & not_dropped))
+		req->attr |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK |
+			     VM_DONTDUMP;
+	else if (type != MAP_PRIVATE)
 		req->error = -EINVAL;
 }
 
@@ -385,6 +394,25 @@ bool altvm_map_is_hole(struct altvm_space *space, unsigned long start,
 	return !altvm_tree_next(space, start, end, &area);
 }
 
+/* As altvm_tree_gap(), but keep away from areas that grow down. */
+static int map_gap(struct altvm_space *space, unsigned long *addr,
+		   unsigned long len, unsigned long low, unsigned long high,
+		   bool lowest)
+{
+	struct altvm_area area;
+	int ret;
+
+	for (;;) {
+		ret = altvm_tree_gap(space, len, low, high, lowest, addr);
+		if (ret || !altvm_grow_next(space, *addr, *addr + len, &area))
+			return ret;
+		if (lowest)
+			low = area.end;
+		else
+			high = altvm_grow_start(&area);
+	}
+}
+
 /**
  * altvm_map_find() - find a place for a mapping
  * @space: locked, but not all the time
@@ -398,6 +426,7 @@ int altvm_map_find(struct altvm_space *space, unsigned long *addr,
 		   unsigned long len, bool below)
 {
 	unsigned long low = space->start, high = space->limit;
+	struct altvm_area area;
 	int ret;
 
 	if (below) {
@@ -405,11 +434,11 @@ int altvm_map_find(struct altvm_space *space, unsigned long *addr,
 		high = min(high, LOW_END);
 	}
 	if (*addr >= low && *addr < high && len <= high - *addr &&
-	    altvm_map_is_hole(space, *addr, *addr + len))
+	    !altvm_grow_next(space, *addr, *addr + len, &area))
 		return 0;
 
 	for (;;) {
-		ret = altvm_tree_gap(space, len, low, high, below, addr);
+		ret = map_gap(space, addr, len, low, high, below);
 		if (!ret || !altvm_tree_is_busy(space, low, high))
 			return ret;
 		/* What is being unmapped counts as free. */
@@ -446,6 +475,8 @@ static int map_store(struct altvm_space *space, struct map_request *req,
 	unsigned long end = req->addr + req->len;
 	int ret;
 
+	if (req->attr & VM_WIPEONFORK)
+		WRITE_ONCE(space->special, true);
 	if (!req->fa)
 		return altvm_tree_store(space, req->addr, end, req->attr, gfp);
 	altvm_file_place(req->fa, space, req->addr, req->len);
@@ -481,12 +512,48 @@ static int map_over(struct altvm_space *space, struct map_request *req,
 	return 0;
 }
 
-static int map_locked(struct altvm_space *space, struct map_request *req,
-		      struct altvm_taken *taken)
+/* Is it to be locked, and may it be?  The space is locked. */
+static int map_lock(struct altvm_space *space, struct map_request *req)
+{
+	unsigned long lock = space->def_lock;
+
+	if (req->flags & MAP_LOCKED) {
+		if (!can_do_mlock())
+			return -EPERM;
+		lock |= VM_LOCKED;
+	}
+	if (!lock)
+		return 0;
+	if (!altvm_limits_may_lock(space, req->len >> PAGE_SHIFT))
+		return -EAGAIN;
+	/* As mmap_region(). */
+	if (req->attr & VM_DROPPABLE)
+		return 0;
+	req->attr |= lock;
+	if (req->fa)
+		altvm_file_set_lock(req->fa, lock);
+	return 0;
+}
+
+/* What the limits will count more, in place of @old. */
+static struct altvm_count map_count(const struct map_request *req,
+				    const struct altvm_count *old)
 {
 	unsigned long pages = req->len >> PAGE_SHIFT;
 	bool data = altvm_attr_is_data(req->attr);
-	struct altvm_count old = {};
+	bool locked = req->attr & VM_LOCKED;
+
+	return (struct altvm_count){
+		.total = pages - old->total,
+		.data = (data ? pages : 0) - old->data,
+		.locked = (locked ? pages : 0) - old->locked,
+	};
+}
+
+static int map_locked(struct altvm_space *space, struct map_request *req,
+		      struct altvm_taken *taken)
+{
+	struct altvm_count old = {}, more;
 	int ret;
 
 	if (req->flags & MAP_FIXED)
@@ -494,7 +561,7 @@ static int map_locked(struct altvm_space *space, struct map_request *req,
 	else
 		ret = altvm_map_find(space, &req->addr, req->len,
 				     req->flags & MAP_32BIT);
-	ret = ret ?: map_check_type(space, req);
+	ret = ret ?: map_lock(space, req) ?: map_check_type(space, req);
 	if (!ret && req->flags & MAP_FIXED) {
 		old = altvm_map_count(space, req->addr, req->addr + req->len);
 		ret = cut_files(space, req->addr, req->addr + req->len);
@@ -502,41 +569,20 @@ static int map_locked(struct altvm_space *space, struct map_request *req,
 	if (ret)
 		return ret;
 
-	ret = altvm_limits_charge(space, pages - old.total,
-				  (data ? pages : 0) - old.data);
+	more = map_count(req, &old);
+	ret = altvm_limits_charge(space, more.total, more.data);
 	if (ret)
 		return ret;
+	altvm_limits_count_locked(space, more.locked);
 	if (old.total)
 		ret = map_over(space, req, taken);
 	else
 		ret = map_store(space, req, GFP_KERNEL);
-	if (ret)
-		altvm_limits_uncharge(space, pages - old.total,
-				      (data ? pages : 0) - old.data);
-	return ret;
-}
-
-/* As natively, what cannot be populated is left to faults. */
-static void map_populate(struct altvm_ctx *ctx, unsigned long start,
-			 unsigned long end, unsigned long attr)
-{
-	struct altvm_space *space;
-	int ret;
-
-	if (attr & ALTVM_ATTR_MAY) {
-		/* A file: the core does it, by faults. */
-		ret = altvm_attr_is_data(attr) ? FOLL_WRITE : 0;
-		get_user_pages_unlocked(start, (end - start) >> PAGE_SHIFT,
-					NULL, ret);
-		return;
+	if (ret) {
+		altvm_limits_uncharge(space, more.total, more.data);
+		altvm_limits_count_locked(space, -more.locked);
 	}
-	do {
-		space = altvm_space_enter(ctx);
-		if (IS_ERR(space))
-			return;
-		ret = altvm_populate(space, &start, end);
-		altvm_space_leave(space);
-	} while (ret == -EAGAIN);
+	return ret;
 }
 
 static int map_request(struct altvm_ctx *ctx, struct map_request *req)
@@ -574,8 +620,10 @@ static int map_file(struct altvm_ctx *ctx, struct altvm_mmap *cmd,
 		return ret;
 
 	cmd->out_addr = req.addr;
-	if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
-		map_populate(ctx, req.addr, req.addr + req.len, req.attr);
+	/* As natively, what cannot be populated is left to faults. */
+	if (req.attr & VM_LOCKED ||
+	    (req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
+		altvm_populate_range(ctx, req.addr, req.addr + req.len, true);
 	return 0;
 }
 

@@ -11,7 +11,8 @@
 #define ALTVM_MAP_FLAGS                                                   \
 	(MAP_SHARED | MAP_PRIVATE | MAP_SHARED_VALIDATE | MAP_ANONYMOUS | \
 	 MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_SYNC | MAP_32BIT |         \
-	 MAP_POPULATE | MAP_NONBLOCK | MAP_NORESERVE | MAP_STACK)
+	 MAP_POPULATE | MAP_NONBLOCK | MAP_NORESERVE | MAP_STACK |        \
+	 MAP_LOCKED | MAP_GROWSDOWN | MAP_DROPPABLE)
 #define ALTVM_MAP_FLAGS_IGNORED \
 	(MAP_DENYWRITE | MAP_EXECUTABLE | MAP_UNINITIALIZED)
 
@@ -19,9 +20,10 @@
  * struct altvm_count - of a range, in pages
  * @total: what is mapped
  * @data: what of it RLIMIT_DATA counts
+ * @locked: what of it RLIMIT_MEMLOCK counts
  */
 struct altvm_count {
-	unsigned long total, data;
+	unsigned long total, data, locked;
 };
 
 /**

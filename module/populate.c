@@ -302,3 +302,134 @@ int altvm_populate_advised(struct altvm_ctx *ctx, unsigned long start,
 		return advised_failed(ctx, start, write);
 	return ret == -EAGAIN ? 0 : ret;
 }
+
+/*
+ * Have the core fault in a file area, or part of one.  The space is left.
+ * Return: 0 or -errno; *start is moved to where it ended.
+ */
+static int populate_file(unsigned long *start, unsigned long end,
+			 unsigned long attr)
+{
+	/* As populate_vma_page_range(): what is shared is not dirtied for nothing. */
+	bool write = (attr & (VM_WRITE | VM_SHARED)) == VM_WRITE;
+	long ret;
+
+	if (!(attr & VM_ACCESS_FLAGS))
+		return -EFAULT;
+	ret = get_user_pages_unlocked(*start, (end - *start) >> PAGE_SHIFT,
+				      NULL, write ? FOLL_WRITE : FOLL_FORCE);
+	if (ret < 0)
+		return ret;
+	*start += ret << PAGE_SHIFT;
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/*
+ * The first area of a range, clipped; it is not busy.
+ * Return: 1; 0 if there is none; -EINTR.
+ */
+static int populate_find(struct altvm_space *space, unsigned long start,
+			 unsigned long end, struct altvm_area *area)
+{
+	int ret;
+
+	while (altvm_tree_next(space, start, min(end, space->limit), area)) {
+		altvm_area_clip(area, start, end);
+		if (!(area->attr & ALTVM_ATTR_BUSY))
+			return 1;
+		ret = altvm_tree_wait(space, area->start);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* Is the area to be populated?  @need: what it has to be. */
+static bool is_wanted(const struct altvm_area *area, unsigned long need)
+{
+	return (area->attr & need) == need && !(area->attr & VM_LOCKONFAULT);
+}
+
+/*
+ * Populate the first area of a range, or some of it.  *start is moved to where it
+ * ended, and *area_end is the end of the area.
+ * Return: 0; -EAGAIN if the area is not done; an error of the area.
+ */
+static int populate_area(struct altvm_ctx *ctx, unsigned long *start,
+			 unsigned long end, unsigned long need,
+			 unsigned long *area_end)
+{
+	struct altvm_space *space = altvm_space_enter(ctx);
+	struct altvm_area area;
+	int ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	*area_end = end;
+	ret = populate_find(space, *start, end, &area);
+	if (ret > 0) {
+		*start = area.start;
+		*area_end = area.end;
+		if (!is_wanted(&area, need))
+			*start = area.end;
+		else if (!area.fa)
+			ret = altvm_populate(space, start, area.end);
+	} else if (!ret) {
+		*start = end;
+	}
+	altvm_space_leave(space);
+	if (ret > 0 && *start < area.end)
+		ret = populate_file(start, area.end, area.attr);
+	return min(ret, 0);
+}
+
+static int populate_areas(struct altvm_ctx *ctx, unsigned long start,
+			  unsigned long end, unsigned long need,
+			  bool ignore_errors)
+{
+	unsigned long area_end;
+	int ret;
+
+	while (start < end) {
+		ret = populate_area(ctx, &start, end, need, &area_end);
+		if (!ret || ret == -EAGAIN)
+			continue;
+		if (!ignore_errors || ret == -EINTR || ret == -ENXIO)
+			return ret;
+		start = area_end;
+	}
+	return 0;
+}
+
+/**
+ * altvm_populate_range() - fault in all areas of a range
+ * @ctx: the file's
+ * @start: page-aligned
+ * @end: exclusive
+ * @ignore_errors: go on with the next area
+ *
+ * Semantics: __mm_populate() in mm/.  Holes are passed over, and so is what is to be
+ * locked on fault.
+ *
+ * Context: takes mmap_lock; no lock held, no space entered.
+ * Return: 0; -EFAULT for what cannot be accessed; -ENOMEM, -EHWPOISON, -EINTR, -ENXIO.
+ */
+int altvm_populate_range(struct altvm_ctx *ctx, unsigned long start,
+			 unsigned long end, bool ignore_errors)
+{
+	return populate_areas(ctx, start, end, 0, ignore_errors);
+}
+
+/**
+ * altvm_populate_locked() - fault in what is locked of a range, as far as that works
+ * @ctx: the file's
+ * @start: page-aligned
+ * @end: exclusive
+ *
+ * Context: as altvm_populate_range().
+ */
+void altvm_populate_locked(struct altvm_ctx *ctx, unsigned long start,
+			   unsigned long end)
+{
+	populate_areas(ctx, start, end, VM_LOCKED, true);
+}

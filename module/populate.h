@@ -8,5 +8,9 @@ int altvm_populate(struct altvm_space *space, unsigned long *start,
 		   unsigned long end);
 int altvm_populate_advised(struct altvm_ctx *ctx, unsigned long start,
 			   unsigned long end, int advice);
+int altvm_populate_range(struct altvm_ctx *ctx, unsigned long start,
+			 unsigned long end, bool ignore_errors);
+void altvm_populate_locked(struct altvm_ctx *ctx, unsigned long start,
+			   unsigned long end);
 
 #endif /* ALTVM_POPULATE_H */

@@ -22,6 +22,7 @@
 #include "file.h"
 #include "limits.h"
 #include "map.h"
+#include "populate.h"
 #include "protect.h"
 #include "pte.h"
 #include "store.h"
@@ -39,10 +40,13 @@
  * @none: an area was PROT_NONE and is no more: its pages have no PTEs
  * @narrow: TLBs must forget what they know
  * @files: some of it is of a file, so that PTEs are not in the store only
+ * @locked: some of that is locked: PTEs are to stay, for they hold the pages
+ * @populate: where what is locked is to be populated
+ * @populate_end: exclusive
  */
 struct change {
-	unsigned long start, end, attr, changes;
-	bool none, narrow, files;
+	unsigned long start, end, attr, changes, populate, populate_end;
+	bool none, narrow, files, locked;
 };
 
 /**
@@ -54,6 +58,23 @@ struct recheck {
 	struct altvm_file_area *fa;
 	unsigned long attr;
 };
+
+/* Note what is to be done for an area that is locked. */
+static void protect_note_locked(const struct altvm_area *area,
+				unsigned long attr, struct change *change)
+{
+	change->locked |= !!area->fa;
+	/*
+	 * As natively, what becomes writable gets copies at once.  Of a file that
+	 * was PROT_NONE nothing has been mapped.
+	 */
+	if (!(attr & ~area->attr & VM_WRITE) &&
+	    !(area->fa && !(area->attr & VM_ACCESS_FLAGS)))
+		return;
+	if (!change->populate)
+		change->populate = area->start;
+	change->populate_end = area->end;
+}
 
 /*
  * Note for the second step what became of an area.  @flush: rights whose change
@@ -75,6 +96,8 @@ static void protect_note(struct altvm_space *space,
 	change->none |= !(area->attr & VM_ACCESS_FLAGS);
 	change->files |= !!area->fa;
 	change->narrow |= flush & VM_ACCESS_FLAGS;
+	if (area->attr & VM_LOCKED)
+		protect_note_locked(area, attr, change);
 }
 
 /*
@@ -148,8 +171,11 @@ static int protect_locked(struct altvm_space *space, unsigned long start,
 		return ret;
 	if (!altvm_tree_next(space, start, end, &area))
 		return -ENOMEM;
-	if (prot & PROT_GROWSDOWN)
-		return -EINVAL;
+	if (prot & PROT_GROWSDOWN) {
+		if (!(area.attr & VM_GROWSDOWN))
+			return -EINVAL;
+		start = area.start;
+	}
 	if (area.start > start)
 		return -ENOMEM;
 	if (prot & PROT_GROWSUP)
@@ -218,8 +244,8 @@ static void sync_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 
 static void sync_range(struct altvm_space *space, const struct change *change)
 {
-	bool flush = change->narrow &&
-		     (change->end - change->start) >> PAGE_SHIFT > REMAP_MAX;
+	unsigned long pages = (change->end - change->start) >> PAGE_SHIFT;
+	bool flush = change->narrow && (pages > REMAP_MAX || change->locked);
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
 
@@ -261,26 +287,25 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 /* In one window; as altvm_protect_mprotect(), or -EAGAIN and there is a recheck. */
 static int protect_space(struct altvm_space *space, unsigned long start,
 			 unsigned long end, unsigned int prot,
-			 struct recheck *recheck)
+			 struct change *change, struct recheck *recheck)
 {
-	struct change change = {};
 	int ret;
 
 	if (start < space->start || start >= space->limit)
 		return -ENOMEM;
 	/* Beyond the window is a hole. */
 	mutex_lock(&space->lock);
-	ret = protect_locked(space, start, min(end, space->limit), prot,
-			     &change, recheck);
+	ret = protect_locked(space, start, min(end, space->limit), prot, change,
+			     recheck);
 	if (!ret && end > space->limit)
 		ret = -ENOMEM;
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);
 
 	if (!(prot & VM_ACCESS_FLAGS))
-		sync_none(space, &change);
+		sync_none(space, change);
 	else
-		sync_range(space, &change);
+		sync_range(space, change);
 	return ret;
 }
 
@@ -312,12 +337,16 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 
 	do {
 		struct recheck recheck = {};
+		struct change change = {};
 
 		space = altvm_space_enter(ctx);
 		if (IS_ERR(space))
 			return PTR_ERR(space);
-		ret = protect_space(space, start, end, cmd->prot, &recheck);
+		ret = protect_space(space, start, end, cmd->prot, &change,
+				    &recheck);
 		altvm_space_leave(space);
+		altvm_populate_locked(ctx, change.populate,
+				      change.populate_end);
 		if (ret == -EAGAIN)
 			ret = altvm_file_revet(recheck.fa, recheck.attr) ?:
 				      -EAGAIN;

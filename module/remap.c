@@ -28,6 +28,7 @@
 #include "file.h"
 #include "limits.h"
 #include "map.h"
+#include "populate.h"
 #include "pte.h"
 #include "remap.h"
 #include "store.h"
@@ -225,9 +226,14 @@ static int find_old(struct altvm_space *space, struct remap *r)
 	return 0;
 }
 
-/* Is it what is to be moved?  As vma_to_resize() in mm/, but for limits. */
-static int check_old(const struct remap *r)
+/*
+ * Is it what is to be moved?  As vma_to_resize() in mm/, but for limits of what is
+ * mapped.
+ */
+static int check_old(struct altvm_space *space, const struct remap *r)
 {
+	unsigned long delta = r->new_len - r->old_len;
+
 	if (!r->old_len && !(r->area.attr & VM_MAYSHARE))
 		return -EINVAL;
 	if (r->old_len > r->area.end - r->old)
@@ -238,6 +244,9 @@ static int check_old(const struct remap *r)
 		if (pgoff + (r->new_len >> PAGE_SHIFT) < pgoff)
 			return -EINVAL;
 	}
+	if (r->area.attr & VM_LOCKED &&
+	    !altvm_limits_may_lock(space, delta >> PAGE_SHIFT))
+		return -ENOLCK;
 	return 0;
 }
 
@@ -254,12 +263,24 @@ static int check_new(const struct remap *r)
 	return 0;
 }
 
+/* How many pages more are locked, with MREMAP_DONTUNMAP too: see move_end_old(). */
+static long more_locked(const struct remap *r)
+{
+	long more = (long)(r->new_len - r->old_len) >> PAGE_SHIFT;
+
+	return (r->area.attr & VM_LOCKED ? more : 0) - (long)r->target.locked;
+}
+
 static int charge(struct altvm_space *space, const struct remap *r, long pages)
 {
 	bool data = altvm_attr_is_data(r->area.attr);
+	int ret;
 
-	return altvm_limits_charge(space, pages - (long)r->target.total,
-				   (data ? pages : 0) - (long)r->target.data);
+	ret = altvm_limits_charge(space, pages - (long)r->target.total,
+				  (data ? pages : 0) - (long)r->target.data);
+	if (!ret)
+		altvm_limits_count_locked(space, more_locked(r));
+	return ret;
 }
 
 static void uncharge(struct altvm_space *space, const struct remap *r,
@@ -269,6 +290,7 @@ static void uncharge(struct altvm_space *space, const struct remap *r,
 
 	altvm_limits_uncharge(space, pages - (long)r->target.total,
 			      (data ? pages : 0) - (long)r->target.data);
+	altvm_limits_count_locked(space, -more_locked(r));
 }
 
 /* How many pages more are mapped when it has been moved. */
@@ -373,6 +395,22 @@ static int move_begin(struct altvm_space *space, struct remap *r)
 	return claim(space, r);
 }
 
+/*
+ * The old place stays, empty, and as natively it is not locked any more.  If there is no
+ * memory to say so of a file, it is, and counts.
+ */
+static void restore_old(struct altvm_space *space, struct remap *r)
+{
+	unsigned long attr = r->area.attr & ~VM_LOCKED_MASK;
+	struct altvm_area old = { .start = r->old, .end = r->old + r->old_len };
+
+	store_area(space, r->old, r->old_len, r->area.fa ? r->area.attr : attr,
+		   r->area.fa);
+	if (r->area.fa && attr != r->area.attr &&
+	    altvm_file_change(space, &old, attr))
+		altvm_limits_count_locked(space, altvm_area_pages(&old));
+}
+
 /* The old place becomes a hole, or empty. */
 static void move_end_old(struct altvm_space *space, struct remap *r)
 {
@@ -381,7 +419,7 @@ static void move_end_old(struct altvm_space *space, struct remap *r)
 	if (!r->old_len)
 		return;
 	if (stays(r))
-		store_area(space, r->old, r->old_len, r->area.attr, r->area.fa);
+		restore_old(space, r);
 	else
 		altvm_tree_erase(space, r->old, end, GFP_KERNEL | __GFP_NOFAIL);
 	altvm_tree_release(space);
@@ -498,7 +536,7 @@ static int remap_try(struct altvm_space *space, struct remap *r)
 	}
 	if (!place && r->old_len == r->new_len)
 		return 0;
-	ret = check_old(r);
+	ret = check_old(space, r);
 	if (ret)
 		return ret;
 	if (!place) {
@@ -557,6 +595,16 @@ static int remap(struct altvm_ctx *ctx, struct remap *r)
 	return ret;
 }
 
+/* What is locked is brought in: what is new of it, and of a file what has moved. */
+static void populate(struct altvm_ctx *ctx, const struct remap *r,
+		     unsigned long addr, bool moved)
+{
+	unsigned long start = addr + (moved && r->area.fa ? 0 : r->old_len);
+
+	if (r->area.attr & VM_LOCKED)
+		altvm_populate_locked(ctx, start, addr + r->new_len);
+}
+
 /**
  * altvm_remap_mremap() - ALTVM_MREMAP
  * @ctx: the file's
@@ -565,7 +613,7 @@ static int remap(struct altvm_ctx *ctx, struct remap *r)
  * Semantics: mremap(2), mm/mremap.c.  But nothing is unmapped at the new place if
  * the call can be told to fail.
  *
- * Return: 0, -EINVAL, -EFAULT, -ENOMEM, -EINTR, -ENXIO.
+ * Return: 0, -EINVAL, -EFAULT, -ENOMEM, -EAGAIN, -EINTR, -ENXIO.
  */
 int altvm_remap_mremap(struct altvm_ctx *ctx, struct altvm_mremap *cmd)
 {
@@ -594,7 +642,8 @@ int altvm_remap_mremap(struct altvm_ctx *ctx, struct altvm_mremap *cmd)
 	ret = remap(ctx, &r);
 	free_page((unsigned long)r.ptes);
 	if (ret < 0)
-		return ret;
+		return ret == -ENOLCK ? -EAGAIN : ret;
 	cmd->out_addr = ret ? r.new : r.old;
+	populate(ctx, &r, cmd->out_addr, ret);
 	return 0;
 }

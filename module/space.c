@@ -188,6 +188,7 @@ static int space_attach(struct altvm_space *space)
 	atomic_long_add(space_pages(space), &amm->window);
 	atomic_long_add(space->nr_total, &amm->total);
 	atomic_long_add(space->nr_data, &amm->data);
+	atomic_long_add(space->nr_locked, &amm->locked);
 	spin_lock(&amm->lock);
 	hlist_add_head_rcu(&space->in_mm, &amm->spaces);
 	spin_unlock(&amm->lock);
@@ -209,6 +210,7 @@ static void space_detach(struct altvm_space *space)
 	atomic_long_sub(space_pages(space), &amm->window);
 	atomic_long_sub(space->nr_total, &amm->total);
 	atomic_long_sub(space->nr_data, &amm->data);
+	atomic_long_sub(space->nr_locked, &amm->locked);
 	mmu_notifier_put(&amm->mn);
 }
 
@@ -228,6 +230,7 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	space->start = window->vm_start;
 	space->end = window->vm_end;
 	space->limit = space->end;
+	space->brk = space->start;
 	space->prot = window->vm_flags & VM_ACCESS_FLAGS;
 	/* A child's is not known yet. */
 	space->tgid = shmem ? 0 : task_tgid_nr(current);
@@ -423,6 +426,22 @@ static void space_heed_advice(struct altvm_space *child)
 	mutex_unlock(&child->lock);
 }
 
+/* Memory locks are not inherited.  File areas have been copied without them. */
+static void space_unlock_areas(struct altvm_space *child)
+{
+	struct altvm_area area;
+
+	mutex_lock(&child->lock);
+	altvm_for_each_area(child, &area, child->start, child->limit)
+		if (area.attr & VM_LOCKED)
+			altvm_tree_store(child, area.start, area.end,
+					 area.attr & ~VM_LOCKED_MASK,
+					 GFP_KERNEL | __GFP_NOFAIL);
+	child->nr_locked = 0;
+	altvm_tree_validate(child);
+	mutex_unlock(&child->lock);
+}
+
 /*
  * Make @child, which is new, a copy of @parent as fork does.  The parent's pages
  * that a device may be writing to are its own even afterwards; the seqcount
@@ -439,6 +458,9 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 		ret = altvm_file_clone_all(child);
 	if (ret)
 		return ret;
+	if (child->nr_locked)
+		space_unlock_areas(child);
+	child->brk = parent->brk;
 	raw_write_seqcount_begin(&mm->write_protect_seq);
 	space_wrprotect(parent);
 	ret = altvm_store_clone(child, parent);

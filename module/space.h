@@ -36,6 +36,7 @@ struct altvm_ctx {
  *	by the kernel, one count for each space
  * @total: pages mapped in all windows of this mm, for RLIMIT_AS
  * @data: those of them that are private and writable, for RLIMIT_DATA
+ * @locked: those of them that are locked, for RLIMIT_MEMLOCK
  * @window: pages of all windows, which mm->total_vm counts and users do not
  * @lock: protects writers of @spaces
  * @spaces: the windows in this mm; read under RCU
@@ -44,6 +45,7 @@ struct altvm_mm {
 	struct mmu_notifier mn;
 	atomic_long_t total;
 	atomic_long_t data;
+	atomic_long_t locked;
 	atomic_long_t window;
 	spinlock_t lock;
 	struct hlist_head spaces;
@@ -70,13 +72,16 @@ struct altvm_mm {
  * @idle: waited on until @users is 0
  * @uncounted: how many calls want mm->total_vm without the window; protected by
  *	mmap_lock
- * @lock: protects changes of @tree, @nr_total, @nr_data, @nr_busy
- *	and @changes
+ * @lock: protects changes of @tree, @nr_total, @nr_data, @nr_locked,
+ *	@nr_busy, @changes, @def_lock and @brk
  * @tree: the areas, see tree.c; read under RCU
  * @nr_total: pages mapped in this window
  * @nr_data: those that are private and writable
+ * @nr_locked: those that are locked
  * @nr_busy: ranges that are busy
  * @changes: of @tree, so that one can tell that there were none
+ * @def_lock: VM_LOCKED and VM_LOCKONFAULT as new areas get them
+ * @brk: the end of the heap, in bytes
  * @leaves: the pages, see store.c
  * @nr_swapped: pages that are paged out, in all leaves
  * @paged_out: pages that ever were
@@ -110,7 +115,8 @@ struct altvm_space {
 
 	struct mutex lock ____cacheline_aligned_in_smp;
 	struct maple_tree tree;
-	unsigned long nr_total, nr_data, nr_busy, changes;
+	unsigned long nr_total, nr_data, nr_locked, nr_busy, changes;
+	unsigned long def_lock, brk;
 
 	struct xarray leaves;
 	atomic_long_t nr_swapped, paged_out, paged_in, lazily_freed;

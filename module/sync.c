@@ -26,10 +26,10 @@ struct part {
 /*
  * Move *@at over areas that there is nothing to do for, and past the next shared
  * mapping, if there is one: then @part is what is to be written.
- * Return: 0; -ENOMEM if there is nothing mapped any more.
+ * Return: 0; -ENOMEM if there is nothing mapped any more; -EBUSY for what is locked.
  */
 static int next_part(struct altvm_space *space, unsigned long *at,
-		     unsigned long end, bool sync, struct part *part,
+		     unsigned long end, u32 flags, struct part *part,
 		     int *holes)
 {
 	struct altvm_area area;
@@ -40,10 +40,12 @@ static int next_part(struct altvm_space *space, unsigned long *at,
 			return -ENOMEM;
 		if (area.start > *at || area.attr & ALTVM_ATTR_BUSY)
 			*holes = -ENOMEM;
+		if (flags & MS_INVALIDATE && area.attr & VM_LOCKED)
+			return -EBUSY;
 		altvm_area_clip(&area, *at, end);
 		*at = area.end;
-		if (!sync || !(area.attr & VM_SHARED) || !area.fa ||
-		    !refcount_inc_not_zero(&area.fa->refs))
+		if (!(flags & MS_SYNC) || !(area.attr & VM_SHARED) ||
+		    !area.fa || !refcount_inc_not_zero(&area.fa->refs))
 			continue;
 
 		part->file = get_file(area.fa->vma.vm_file);
@@ -57,7 +59,7 @@ static int next_part(struct altvm_space *space, unsigned long *at,
 }
 
 static int sync_next(struct altvm_ctx *ctx, unsigned long *at,
-		     unsigned long end, bool sync, int *holes)
+		     unsigned long end, u32 flags, int *holes)
 {
 	struct altvm_space *space = altvm_space_enter(ctx);
 	struct part part = {};
@@ -71,7 +73,7 @@ static int sync_next(struct altvm_ctx *ctx, unsigned long *at,
 		*at = min(space->start, end);
 	}
 	if (*at < space->limit)
-		ret = next_part(space, at, min(end, space->limit), sync, &part,
+		ret = next_part(space, at, min(end, space->limit), flags, &part,
 				holes);
 	altvm_space_leave(space);
 	if (part.file) {
@@ -90,7 +92,7 @@ static int sync_next(struct altvm_ctx *ctx, unsigned long *at,
  * triggered, and all mappings of a file are coherent.
  *
  * Context: may do I/O.
- * Return: 0, -EINVAL, -ENOMEM, -EINTR, -ENXIO, the errno of fsync(2).
+ * Return: 0, -EINVAL, -EBUSY, -ENOMEM, -EINTR, -ENXIO, the errno of fsync(2).
  */
 int altvm_sync_msync(struct altvm_ctx *ctx, struct altvm_msync *cmd)
 {
@@ -104,6 +106,6 @@ int altvm_sync_msync(struct altvm_ctx *ctx, struct altvm_msync *cmd)
 	if (end < at)
 		return -ENOMEM;
 	while (!ret && at < end)
-		ret = sync_next(ctx, &at, end, cmd->flags & MS_SYNC, &holes);
+		ret = sync_next(ctx, &at, end, cmd->flags, &holes);
 	return ret ?: holes;
 }

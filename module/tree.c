@@ -89,6 +89,7 @@ int altvm_tree_clone(struct altvm_space *to, struct altvm_space *from)
 	ret = __mt_dup(&from->tree, &to->tree, GFP_KERNEL_ACCOUNT);
 	to->nr_total = from->nr_total;
 	to->nr_data = from->nr_data;
+	to->nr_locked = from->nr_locked;
 	to->special = from->special;
 	mutex_unlock(&to->lock);
 	mutex_unlock(&from->lock);
@@ -437,7 +438,7 @@ int altvm_tree_wait(struct altvm_space *space, unsigned long addr)
  */
 void altvm_tree_validate(struct altvm_space *space)
 {
-	unsigned long total = 0, data = 0;
+	unsigned long total = 0, data = 0, locked = 0;
 	struct altvm_area area, prev = {};
 	bool busy = false;
 
@@ -459,10 +460,13 @@ void altvm_tree_validate(struct altvm_space *space)
 		total += altvm_area_pages(&area);
 		if (altvm_attr_is_data(area.attr))
 			data += altvm_area_pages(&area);
+		if (area.attr & VM_LOCKED)
+			locked += altvm_area_pages(&area);
 		prev = area;
 	}
 	/* A range that is busy to be replaced is counted already. */
 	WARN_ON_ONCE(!busy &&
-		     (total != space->nr_total || data != space->nr_data));
+		     (total != space->nr_total || data != space->nr_data ||
+		      locked != space->nr_locked));
 }
 #endif

@@ -15,8 +15,8 @@
  */
 #define ALTVM_ATTR_MASK                                                 \
 	(VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE | VM_DONTCOPY | \
-	 VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ | VM_SEQ_READ | \
-	 ALTVM_ATTR_POLICY)
+	 VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ | VM_SEQ_READ |     \
+	 VM_LOCKED_MASK | VM_GROWSDOWN | VM_DROPPABLE | ALTVM_ATTR_POLICY)
 
 /* Not an area: the range is being taken away or replaced, see tree.c. */
 #define ALTVM_ATTR_BUSY BIT(61)
@@ -94,11 +94,11 @@ static inline void altvm_tree_validate(struct altvm_space *space)
  * altvm_attr_is_data() - does RLIMIT_DATA count it?
  * @attr: an area's
  *
- * As is_data_mapping() in mm/: private and writable.
+ * As is_data_mapping() in mm/: private and writable, and no stack.
  */
 static inline bool altvm_attr_is_data(unsigned long attr)
 {
-	return (attr & (VM_WRITE | VM_SHARED)) == VM_WRITE;
+	return (attr & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
 }
 
 /* The size of an area in pages. */

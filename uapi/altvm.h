@@ -53,6 +53,11 @@ enum {
 	ALTVM_CMD_MSYNC = 5,
 	ALTVM_CMD_MADVISE = 6,
 	ALTVM_CMD_MREMAP = 7,
+	ALTVM_CMD_MLOCK = 8,
+	ALTVM_CMD_MUNLOCK = 9,
+	ALTVM_CMD_MLOCKALL = 10,
+	ALTVM_CMD_MUNLOCKALL = 11,
+	ALTVM_CMD_BRK = 12,
 	ALTVM_CMD_MBIND = 17,
 	ALTVM_CMD_SET_MEMPOLICY = 18,
 	ALTVM_CMD_GET_MEMPOLICY = 19,
@@ -216,6 +221,89 @@ struct altvm_madvise {
 };
 
 #define ALTVM_MADVISE _IO(ALTVM_IOC, ALTVM_CMD_MADVISE)
+
+/**
+ * struct altvm_mlock - ioctl(ALTVM_MLOCK): mlock2(2) inside the window
+ * @size: sizeof(struct altvm_mlock)
+ * @flags: 0, as mlock(2), or MLOCK_ONFAULT
+ * @addr: start, rounded down to a whole page
+ * @length: in bytes, rounded up so that the last byte's page is in it
+ *
+ * As with mlock(2), when a range has a hole the areas before the hole are
+ * locked and ENOMEM is returned.
+ */
+struct altvm_mlock {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ALTVM_MLOCK _IO(ALTVM_IOC, ALTVM_CMD_MLOCK)
+
+/**
+ * struct altvm_munlock - ioctl(ALTVM_MUNLOCK): munlock(2) inside the window
+ * @size: sizeof(struct altvm_munlock)
+ * @__reserved: must be 0
+ * @addr: start, rounded down to a whole page
+ * @length: in bytes, rounded up so that the last byte's page is in it
+ *
+ * Holes are as with ALTVM_MLOCK.
+ */
+struct altvm_munlock {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 addr;
+	__aligned_u64 length;
+};
+
+#define ALTVM_MUNLOCK _IO(ALTVM_IOC, ALTVM_CMD_MUNLOCK)
+
+/**
+ * struct altvm_mlockall - ioctl(ALTVM_MLOCKALL): mlockall(2) for the window
+ * @size: sizeof(struct altvm_mlockall)
+ * @flags: MCL_* of mlockall(2)
+ *
+ * MCL_CURRENT is about all that is in the window, MCL_FUTURE about what
+ * ALTVM_MMAP and ALTVM_BRK will put there.
+ */
+struct altvm_mlockall {
+	__u32 size;
+	__u32 flags;
+};
+
+#define ALTVM_MLOCKALL _IO(ALTVM_IOC, ALTVM_CMD_MLOCKALL)
+
+/**
+ * struct altvm_munlockall - ioctl(ALTVM_MUNLOCKALL): munlockall(2) for the window
+ * @size: sizeof(struct altvm_munlockall)
+ * @__reserved: must be 0
+ */
+struct altvm_munlockall {
+	__u32 size;
+	__u32 __reserved;
+};
+
+#define ALTVM_MUNLOCKALL _IO(ALTVM_IOC, ALTVM_CMD_MUNLOCKALL)
+
+/**
+ * struct altvm_brk - ioctl(ALTVM_BRK): brk, the system call, for the window's heap
+ * @size: sizeof(struct altvm_brk)
+ * @__reserved: must be 0
+ * @addr: the new break; 0 to ask
+ * @out_addr: out: the break, which is @addr if that was possible
+ *
+ * The heap starts at the window's start.  As natively, where the break cannot be
+ * moved the call succeeds, and @out_addr is where it was.
+ */
+struct altvm_brk {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 addr;
+	__aligned_u64 out_addr;
+};
+
+#define ALTVM_BRK _IO(ALTVM_IOC, ALTVM_CMD_BRK)
 
 /**
  * struct altvm_mremap - ioctl(ALTVM_MREMAP): mremap(2) inside the window

@@ -26,7 +26,7 @@
 static struct {
 	int open_errno, mmap_errno, munmap_errno, close_errno, ioctl_errno;
 	size_t room; /* the longest window that mmap makes */
-	unsigned long long window_max;
+	unsigned long long window_max, brk, brk_max;
 
 	int opens, mmaps, munmaps, closes, ioctls;
 	int open_flags, mmap_prot, mmap_flags;
@@ -40,6 +40,11 @@ static struct {
 		struct altvm_mincore mincore;
 		struct altvm_msync msync;
 		struct altvm_madvise madvise;
+		struct altvm_mlock mlock;
+		struct altvm_munlock munlock;
+		struct altvm_mlockall mlockall;
+		struct altvm_munlockall munlockall;
+		struct altvm_brk brk;
 		struct altvm_mremap mremap;
 		struct altvm_mbind mbind;
 		struct altvm_set_mempolicy set_mempolicy;
@@ -119,6 +124,16 @@ static size_t size_of_arg(unsigned long cmd)
 		return sizeof(struct altvm_msync);
 	case ALTVM_MADVISE:
 		return sizeof(struct altvm_madvise);
+	case ALTVM_MLOCK:
+		return sizeof(struct altvm_mlock);
+	case ALTVM_MUNLOCK:
+		return sizeof(struct altvm_munlock);
+	case ALTVM_MLOCKALL:
+		return sizeof(struct altvm_mlockall);
+	case ALTVM_MUNLOCKALL:
+		return sizeof(struct altvm_munlockall);
+	case ALTVM_BRK:
+		return sizeof(struct altvm_brk);
 	case ALTVM_MREMAP:
 		return sizeof(struct altvm_mremap);
 	case ALTVM_MBIND:
@@ -131,12 +146,22 @@ static size_t size_of_arg(unsigned long cmd)
 	return 0;
 }
 
+/* As the system call: it moves unless it may not. */
+static void answer_brk(struct altvm_brk *arg)
+{
+	if (arg->addr >= (uintptr_t)FAKE_WINDOW && arg->addr <= sys.brk_max)
+		sys.brk = arg->addr;
+	arg->out_addr = sys.brk;
+}
+
 static void answer(unsigned long cmd, void *arg)
 {
 	if (cmd == ALTVM_QUERY)
 		((struct altvm_query *)arg)->window_max = sys.window_max;
 	if (cmd == ALTVM_MMAP)
 		((struct altvm_mmap *)arg)->out_addr = 0x700000123000;
+	if (cmd == ALTVM_BRK)
+		answer_brk(arg);
 	if (cmd == ALTVM_MREMAP)
 		((struct altvm_mremap *)arg)->out_addr = 0x700000456000;
 	if (cmd == ALTVM_GET_MEMPOLICY)
@@ -168,6 +193,8 @@ static void reset(void)
 	memset(&sys, 0, sizeof(sys));
 	sys.room = TIB;
 	sys.window_max = TIB;
+	sys.brk = (uintptr_t)FAKE_WINDOW + 100;
+	sys.brk_max = sys.brk + 1000;
 	errno = 0;
 }
 
@@ -421,6 +448,90 @@ static void test_madvise(struct altvm *vm)
 	ok(sys.arg.madvise.advice == -1, "a negative advice is handed on");
 }
 
+static void test_mlock(struct altvm *vm)
+{
+	struct altvm_mlock want = {
+		.size = sizeof(want),
+		.addr = 0x1001,
+		.length = 5,
+	};
+
+	reset();
+	errno = 77;
+	ok(altvm_mlock(vm, (void *)0x1001, 5) == 0, "altvm_mlock");
+	ok(errno == 77, "leaves errno alone");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MLOCK, "is one ioctl");
+	ok(!memcmp(&sys.arg.mlock, &want, sizeof(want)), "its arguments");
+	ok(altvm_mlock2(vm, (void *)0x1001, 5, 9) == 0, "altvm_mlock2");
+	want.flags = 9;
+	ok(!memcmp(&sys.arg.mlock, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = EPERM;
+	ok(altvm_mlock(vm, NULL, 0) == -1 && errno == EPERM, "its errno");
+}
+
+static void test_munlock(struct altvm *vm)
+{
+	const struct altvm_munlock want = {
+		.size = sizeof(want),
+		.addr = 0x1001,
+		.length = 5,
+	};
+
+	reset();
+	ok(altvm_munlock(vm, (void *)0x1001, 5) == 0, "altvm_munlock");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MUNLOCK, "is one ioctl");
+	ok(!memcmp(&sys.arg.munlock, &want, sizeof(want)), "its arguments");
+	sys.ioctl_errno = ENOMEM;
+	ok(altvm_munlock(vm, NULL, 0) == -1 && errno == ENOMEM, "its errno");
+}
+
+static void test_mlockall(struct altvm *vm)
+{
+	reset();
+	ok(altvm_mlockall(vm, MCL_FUTURE) == 0, "altvm_mlockall");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_MLOCKALL, "is one ioctl");
+	ok(sys.arg.mlockall.size == 8 && sys.arg.mlockall.flags == MCL_FUTURE,
+	   "its arguments");
+	ok(altvm_munlockall(vm) == 0, "altvm_munlockall");
+	ok(sys.ioctls == 2 && sys.cmd == ALTVM_MUNLOCKALL, "is one ioctl");
+	ok(sys.arg.munlockall.size == 8 && !sys.arg.munlockall.__reserved,
+	   "its arguments");
+	sys.ioctl_errno = EPERM;
+	ok(altvm_mlockall(vm, 0) == -1 && errno == EPERM, "its errno");
+	errno = 0;
+	ok(altvm_munlockall(vm) == -1 && errno == EPERM, "its errno");
+}
+
+static void test_brk(struct altvm *vm)
+{
+	char *start = FAKE_WINDOW;
+
+	reset();
+	errno = 77;
+	ok(altvm_brk(vm, start + 200) == 0 && errno == 77, "altvm_brk");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_BRK, "is one ioctl");
+	ok(sys.brk == (uintptr_t)start + 200, "its argument");
+	ok(altvm_brk(vm, start + TIB) == -1 && errno == ENOMEM,
+	   "ENOMEM where the break does not move");
+	ok(altvm_brk(vm, NULL) == -1, "below the window too");
+	errno = 77;
+	ok(altvm_sbrk(vm, 0) == start + 200 && sys.ioctls == 4,
+	   "altvm_sbrk asks");
+	ok(altvm_sbrk(vm, 10) == start + 200, "tells the old break");
+	ok(sys.brk == (uintptr_t)start + 210, "and moves it up");
+	ok(altvm_sbrk(vm, -20) == start + 210, "and down");
+	ok(sys.brk == (uintptr_t)start + 190 && errno == 77, "by as much");
+	ok(altvm_sbrk(vm, 2000) == (void *)-1 && errno == ENOMEM,
+	   "ENOMEM where it does not move");
+	errno = 0;
+	ok(altvm_sbrk(vm, INTPTR_MIN) == (void *)-1 && errno == ENOMEM,
+	   "ENOMEM where it wraps");
+	sys.ioctl_errno = ENXIO;
+	ok(altvm_brk(vm, start) == -1 && errno == ENXIO, "its errno");
+	errno = 0;
+	ok(altvm_sbrk(vm, 1) == (void *)-1 && errno == ENXIO, "its errno");
+}
+
 static void test_mremap(struct altvm *vm)
 {
 	const struct altvm_mremap want = {
@@ -559,6 +670,10 @@ int main(void)
 	test_mincore(vm);
 	test_msync(vm);
 	test_madvise(vm);
+	test_mlock(vm);
+	test_munlock(vm);
+	test_mlockall(vm);
+	test_brk(vm);
 	test_mremap(vm);
 	test_mbind(vm);
 	test_set_mempolicy(vm);

@@ -19,6 +19,11 @@ union arg {
 	struct altvm_mincore mincore;
 	struct altvm_msync msync;
 	struct altvm_madvise madvise;
+	struct altvm_mlock mlock;
+	struct altvm_munlock munlock;
+	struct altvm_mlockall mlockall;
+	struct altvm_munlockall munlockall;
+	struct altvm_brk brk;
 	struct altvm_mremap mremap;
 	struct altvm_mbind mbind;
 	struct altvm_set_mempolicy set_mempolicy;
@@ -76,6 +81,37 @@ static void fill_madvise(struct vm *vm, union arg *arg)
 	arg->madvise.addr = (uintptr_t)vm->base;
 	arg->madvise.length = PAGE;
 	arg->madvise.advice = MADV_DOFORK;
+}
+
+static void fill_mlock(struct vm *vm, union arg *arg)
+{
+	arg->mlock.addr = (uintptr_t)vm->base;
+	arg->mlock.length = PAGE;
+	arg->mlock.flags = MLOCK_ONFAULT;
+}
+
+static void fill_munlock(struct vm *vm, union arg *arg)
+{
+	arg->munlock.addr = (uintptr_t)vm->base;
+	arg->munlock.length = PAGE;
+}
+
+static void fill_mlockall(struct vm *vm, union arg *arg)
+{
+	(void)vm;
+	arg->mlockall.flags = MCL_CURRENT | MCL_ONFAULT;
+}
+
+static void fill_munlockall(struct vm *vm, union arg *arg)
+{
+	(void)vm;
+	(void)arg;
+}
+
+static void fill_brk(struct vm *vm, union arg *arg)
+{
+	(void)vm;
+	(void)arg;
 }
 
 static void fill_mremap(struct vm *vm, union arg *arg)
@@ -194,6 +230,49 @@ static const struct command {
 		.min = 24,
 		.reserved = { NO_RESERVED, NO_RESERVED },
 		.fill = fill_madvise,
+	},
+	{
+		.name = "mlock",
+		.nr = ALTVM_MLOCK,
+		.size = sizeof(struct altvm_mlock),
+		.min = 24,
+		.reserved = { NO_RESERVED, NO_RESERVED },
+		.fill = fill_mlock,
+	},
+	{
+		.name = "munlock",
+		.nr = ALTVM_MUNLOCK,
+		.size = sizeof(struct altvm_munlock),
+		.min = 24,
+		.reserved = { RESERVED(altvm_munlock, __reserved),
+			      NO_RESERVED },
+		.fill = fill_munlock,
+	},
+	{
+		.name = "mlockall",
+		.nr = ALTVM_MLOCKALL,
+		.size = sizeof(struct altvm_mlockall),
+		.min = 8,
+		.reserved = { NO_RESERVED, NO_RESERVED },
+		.fill = fill_mlockall,
+	},
+	{
+		.name = "munlockall",
+		.nr = ALTVM_MUNLOCKALL,
+		.size = sizeof(struct altvm_munlockall),
+		.min = 8,
+		.reserved = { RESERVED(altvm_munlockall, __reserved),
+			      NO_RESERVED },
+		.fill = fill_munlockall,
+	},
+	{
+		.name = "brk",
+		.nr = ALTVM_BRK,
+		.size = sizeof(struct altvm_brk),
+		.min = 24,
+		.writes = true,
+		.reserved = { RESERVED(altvm_brk, __reserved), NO_RESERVED },
+		.fill = fill_brk,
 	},
 	{
 		.name = "mremap",

@@ -157,6 +157,32 @@ TEST_F(limit, count_as_natively)
 	EXPECT_GT(STEPS - 10, refused);
 }
 
+/* A limit of 0 that could be raised is none: there were programs that set it. */
+TEST(no_data_at_all)
+{
+	static const struct vm_ops *const ops[] = { &vm_native, &vm_ioctl };
+	struct rlimit limit = { 0, RLIM_INFINITY };
+	struct vm vm;
+	size_t i;
+	pid_t pid;
+
+	if (!vm_available(&vm_ioctl))
+		SKIP(return, "no " DEVICE);
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		pid = fork();
+		if (!pid) {
+			CHECK(!vm_open(&vm, ops[i], PAGES * PAGE));
+			CHECK(!setrlimit(RLIMIT_DATA, &limit));
+			CHECK(vm_map_at(&vm, 0, 8, RW) == vm.base);
+			limit.rlim_max = PAGE;
+			CHECK(!setrlimit(RLIMIT_DATA, &limit));
+			CHECK(ERRNO_OF(vm_map_at(&vm, 8, 8, RW)) == ENOMEM);
+			_exit(0);
+		}
+		EXPECT_EQ(0, end_of(pid));
+	}
+}
+
 /* Several windows of a process share its limit. */
 TEST(windows_share_the_limit)
 {

@@ -32,7 +32,10 @@ TEST_F(query, version_and_commands)
 			     (1 << ALTVM_CMD_QUERY | 1 << ALTVM_CMD_MMAP |
 			      1 << ALTVM_CMD_MUNMAP | 1 << ALTVM_CMD_MPROTECT |
 			      1 << ALTVM_CMD_MINCORE | 1 << ALTVM_CMD_MSYNC |
-			      1 << ALTVM_CMD_MADVISE | 1 << ALTVM_CMD_MREMAP));
+			      1 << ALTVM_CMD_MADVISE | 1 << ALTVM_CMD_MREMAP |
+			      1 << ALTVM_CMD_MLOCK | 1 << ALTVM_CMD_MUNLOCK |
+			      1 << ALTVM_CMD_MLOCKALL |
+			      1 << ALTVM_CMD_MUNLOCKALL | 1 << ALTVM_CMD_BRK));
 	EXPECT_EQ(0, self->q.__reserved);
 	EXPECT_EQ(0, self->q.__reserved2);
 	EXPECT_LE(1 * TiB, self->q.window_max);

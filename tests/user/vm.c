@@ -113,6 +113,51 @@ static int native_get_mempolicy(struct vm *vm, int *mode, unsigned long *nodes,
 			    (unsigned long)flags);
 }
 
+static int native_mlock(struct vm *vm, void *addr, size_t len,
+			unsigned int flags)
+{
+	(void)vm;
+	return syscall(SYS_mlock2, addr, len, flags);
+}
+
+static int native_munlock(struct vm *vm, void *addr, size_t len)
+{
+	(void)vm;
+	return munlock(addr, len);
+}
+
+static int native_mlockall(struct vm *vm, int flags)
+{
+	(void)vm;
+	return mlockall(flags);
+}
+
+static int native_munlockall(struct vm *vm)
+{
+	(void)vm;
+	return munlockall();
+}
+
+static void *native_brk(struct vm *vm, void *addr)
+{
+	(void)vm;
+	return (void *)syscall(SYS_brk, addr);
+}
+
+int vm_move_heap(struct vm *vm)
+{
+	const unsigned long base = (unsigned long)vm->base;
+
+	if (!vm_is_native(vm))
+		return 0;
+	/* The C library gets what it will need before. */
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	free(malloc(64 << 10));
+	if (prctl(PR_SET_MM, PR_SET_MM_BRK, base, 0, 0))
+		return -1;
+	return prctl(PR_SET_MM, PR_SET_MM_START_BRK, base, 0, 0);
+}
+
 const struct vm_ops vm_native = {
 	.name = "native",
 	.open = native_open,
@@ -123,6 +168,11 @@ const struct vm_ops vm_native = {
 	.mincore = native_mincore,
 	.msync = native_msync,
 	.madvise = native_madvise,
+	.mlock = native_mlock,
+	.munlock = native_munlock,
+	.mlockall = native_mlockall,
+	.munlockall = native_munlockall,
+	.brk = native_brk,
 	.mbind = native_mbind,
 	.set_mempolicy = native_set_mempolicy,
 	.get_mempolicy = native_get_mempolicy,
@@ -206,6 +256,32 @@ static int lib_get_mempolicy(struct vm *vm, int *mode, unsigned long *nodes,
 	return altvm_get_mempolicy(vm->lib, mode, nodes, maxnode, addr, flags);
 }
 
+static int lib_mlock(struct vm *vm, void *addr, size_t len, unsigned int flags)
+{
+	return flags ? altvm_mlock2(vm->lib, addr, len, flags) :
+		       altvm_mlock(vm->lib, addr, len);
+}
+
+static int lib_munlock(struct vm *vm, void *addr, size_t len)
+{
+	return altvm_munlock(vm->lib, addr, len);
+}
+
+static int lib_mlockall(struct vm *vm, int flags)
+{
+	return altvm_mlockall(vm->lib, flags);
+}
+
+static int lib_munlockall(struct vm *vm)
+{
+	return altvm_munlockall(vm->lib);
+}
+
+static void *lib_brk(struct vm *vm, void *addr)
+{
+	return altvm_brk(vm->lib, addr) ? altvm_sbrk(vm->lib, 0) : addr;
+}
+
 const struct vm_ops vm_lib = {
 	.name = "libaltvm",
 	.open = lib_open,
@@ -216,6 +292,11 @@ const struct vm_ops vm_lib = {
 	.mincore = lib_mincore,
 	.msync = lib_msync,
 	.madvise = lib_madvise,
+	.mlock = lib_mlock,
+	.munlock = lib_munlock,
+	.mlockall = lib_mlockall,
+	.munlockall = lib_munlockall,
+	.brk = lib_brk,
 	.mbind = lib_mbind,
 	.set_mempolicy = lib_set_mempolicy,
 	.get_mempolicy = lib_get_mempolicy,
@@ -399,6 +480,53 @@ static int ioctl_get_mempolicy(struct vm *vm, int *mode, unsigned long *nodes,
 	return ret;
 }
 
+static int ioctl_mlock(struct vm *vm, void *addr, size_t len,
+		       unsigned int flags)
+{
+	struct altvm_mlock m = {
+		.size = sizeof(m),
+		.flags = flags,
+		.addr = (uintptr_t)addr,
+		.length = len,
+	};
+
+	return ioctl(vm->fd, ALTVM_MLOCK, &m);
+}
+
+static int ioctl_munlock(struct vm *vm, void *addr, size_t len)
+{
+	struct altvm_munlock m = {
+		.size = sizeof(m),
+		.addr = (uintptr_t)addr,
+		.length = len,
+	};
+
+	return ioctl(vm->fd, ALTVM_MUNLOCK, &m);
+}
+
+static int ioctl_mlockall(struct vm *vm, int flags)
+{
+	struct altvm_mlockall m = { .size = sizeof(m), .flags = flags };
+
+	return ioctl(vm->fd, ALTVM_MLOCKALL, &m);
+}
+
+static int ioctl_munlockall(struct vm *vm)
+{
+	struct altvm_munlockall m = { .size = sizeof(m) };
+
+	return ioctl(vm->fd, ALTVM_MUNLOCKALL, &m);
+}
+
+static void *ioctl_brk(struct vm *vm, void *addr)
+{
+	struct altvm_brk b = { .size = sizeof(b), .addr = (uintptr_t)addr };
+
+	if (ioctl(vm->fd, ALTVM_BRK, &b))
+		return NULL;
+	return (void *)(uintptr_t)b.out_addr;
+}
+
 const struct vm_ops vm_ioctl = {
 	.name = "altvm",
 	.open = ioctl_open,
@@ -409,6 +537,11 @@ const struct vm_ops vm_ioctl = {
 	.mincore = ioctl_mincore,
 	.msync = ioctl_msync,
 	.madvise = ioctl_madvise,
+	.mlock = ioctl_mlock,
+	.munlock = ioctl_munlock,
+	.mlockall = ioctl_mlockall,
+	.munlockall = ioctl_munlockall,
+	.brk = ioctl_brk,
 	.mbind = ioctl_mbind,
 	.set_mempolicy = ioctl_set_mempolicy,
 	.get_mempolicy = ioctl_get_mempolicy,
@@ -510,6 +643,31 @@ long vm_areas(struct vm *vm)
 			 start >= (uintptr_t)vm->base &&
 			 end <= (uintptr_t)vm->base + vm->len)
 			nr++;
+	}
+	fclose(f);
+	return nr;
+}
+
+long vm_locked(struct vm *vm)
+{
+	char path[64], line[512];
+	const char *kb;
+	long nr = -1;
+	FILE *f;
+
+	if (vm_is_native(vm)) {
+		nr = proc_number("/proc/self/status", "VmLck:");
+		return nr < 0 ? nr : nr / (long)(PAGE / 1024);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", vm->fd);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		kb = strstr(line, " locked ");
+		if (!strncmp(line, "altvm-window:", 13) &&
+		    strstr(line, " self") && kb)
+			nr = atol(kb + 8) / (long)(PAGE / 1024);
 	}
 	fclose(f);
 	return nr;

@@ -79,6 +79,13 @@ struct vm_ops {
 			     unsigned int flags);
 	void *(*mremap)(struct vm *vm, void *old, size_t old_len,
 			size_t new_len, int flags, void *new_addr);
+	/* As mlock2(2). */
+	int (*mlock)(struct vm *vm, void *addr, size_t len, unsigned int flags);
+	int (*munlock)(struct vm *vm, void *addr, size_t len);
+	int (*mlockall)(struct vm *vm, int flags);
+	int (*munlockall)(struct vm *vm);
+	/* As the system call: where the break then is. */
+	void *(*brk)(struct vm *vm, void *addr);
 };
 
 extern const struct vm_ops vm_native;
@@ -140,6 +147,43 @@ static inline void *vm_mremap(struct vm *vm, void *old, size_t old_len,
 	return vm->ops->mremap(vm, old, old_len, new_len, flags, new_addr);
 }
 
+static inline int vm_mlock(struct vm *vm, void *addr, size_t len)
+{
+	return vm->ops->mlock(vm, addr, len, 0);
+}
+
+static inline int vm_mlock2(struct vm *vm, void *addr, size_t len,
+			    unsigned int flags)
+{
+	return vm->ops->mlock(vm, addr, len, flags);
+}
+
+static inline int vm_munlock(struct vm *vm, void *addr, size_t len)
+{
+	return vm->ops->munlock(vm, addr, len);
+}
+
+static inline int vm_mlockall(struct vm *vm, int flags)
+{
+	return vm->ops->mlockall(vm, flags);
+}
+
+static inline int vm_munlockall(struct vm *vm)
+{
+	return vm->ops->munlockall(vm);
+}
+
+static inline char *vm_brk(struct vm *vm, void *addr)
+{
+	return vm->ops->brk(vm, addr);
+}
+
+/*
+ * Let the heap begin at the zone's start; what it had, nobody can move the end of
+ * any more.  0, or -1 and errno.
+ */
+int vm_move_heap(struct vm *vm);
+
 /* A mapping of a file; @flags without MAP_FIXED go anywhere in the zone. */
 static inline char *vm_map_file(struct vm *vm, void *addr, size_t len, int prot,
 				int flags, int fd, off_t off)
@@ -166,6 +210,12 @@ int vm_resident(struct vm *vm, void *addr);
 
 /* How many areas are in the zone, as /proc shows them; -1 if it does not. */
 long vm_areas(struct vm *vm);
+
+/*
+ * How many pages /proc shows as locked: in the zone, or natively in the process.
+ * -1 if it does not.
+ */
+long vm_locked(struct vm *vm);
 
 /* Raw ioctls on any file; 0, or -1 and errno. */
 int altvm_ioctl_mmap(int fd, void **addr, size_t len, int prot, int flags);
