@@ -43,7 +43,8 @@ static int access_page(struct altvm_fault *f, struct altvm_leaf *leaf,
 {
 	int ret;
 
-	if (!altvm_fault_load(f) || f->attr & ALTVM_ATTR_BUSY)
+	if (!altvm_fault_load(f) || f->attr & ALTVM_ATTR_BUSY ||
+	    altvm_fault_is_reaped(f))
 		return -EFAULT;
 	if (f->fa && altvm_file_is_cut(f->fa, f->addr))
 		return -ESTALE;

@@ -146,6 +146,8 @@ static int advise_attr(struct altvm_space *space, unsigned long start,
 
 /**
  * struct walk - area by area over a range, as madvise_walk_vmas() in mm/
+ * @ctx: the file's
+ * @mm: whose window
  * @at: how far it has come
  * @end: of the range, exclusive
  * @hole: something was not mapped
@@ -153,6 +155,8 @@ static int advise_attr(struct altvm_space *space, unsigned long start,
  * @advice: what to do
  */
 struct walk {
+	struct altvm_ctx *ctx;
+	struct mm_struct *mm;
 	unsigned long at, end;
 	bool hole;
 	int number;
@@ -206,13 +210,13 @@ static int walk_inside(struct altvm_space *space, struct walk *w)
 	return ret;
 }
 
-static int advise_inside(struct altvm_ctx *ctx, struct walk *w)
+static int advise_inside(struct walk *w)
 {
 	struct altvm_space *space;
 	int ret;
 
 	do {
-		space = altvm_space_enter(ctx);
+		space = altvm_space_enter_mm(w->ctx, w->mm);
 		if (IS_ERR(space))
 			return PTR_ERR(space);
 		ret = walk_inside(space, w);
@@ -247,14 +251,14 @@ static int walk_get(struct altvm_space *space, struct walk *w,
 	return ret;
 }
 
-static int advise_outside(struct altvm_ctx *ctx, struct walk *w)
+static int advise_outside(struct walk *w)
 {
 	struct altvm_space *space;
 	struct altvm_area area;
 	int ret;
 
 	for (;;) {
-		space = altvm_space_enter(ctx);
+		space = altvm_space_enter_mm(w->ctx, w->mm);
 		if (IS_ERR(space))
 			return PTR_ERR(space);
 		ret = walk_get(space, w, &area);
@@ -274,37 +278,32 @@ static int advise_outside(struct altvm_ctx *ctx, struct walk *w)
 }
 
 /* The arguments are right, and the range is not empty. */
-static int advise(struct altvm_ctx *ctx, unsigned long start, unsigned long end,
-		  int number, const struct advice *advice)
+static int advise(struct walk *w)
 {
-	struct walk w = {
-		.at = start,
-		.end = end,
-		.number = number,
-		.advice = advice,
-	};
+	const struct advice *advice = w->advice;
 	struct altvm_space *space;
 	int ret;
 
 	if (advice->range)
-		return advice->range(ctx, start, end, number);
+		return w->mm == current->mm ?
+			       advice->range(w->ctx, w->at, w->end, w->number) :
+			       -EINVAL;
 	if (advice->inside || advice->outside) {
-		ret = advice->inside ? advise_inside(ctx, &w) :
-				       advise_outside(ctx, &w);
-		return ret ?: (w.hole ? -ENOMEM : 0);
+		ret = advice->inside ? advise_inside(w) : advise_outside(w);
+		return ret ?: (w->hole ? -ENOMEM : 0);
 	}
-	space = altvm_space_enter(ctx);
+	space = altvm_space_enter_mm(w->ctx, w->mm);
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	ret = advise_attr(space, start, end, advice);
+	ret = advise_attr(space, w->at, w->end, advice);
 	altvm_space_leave(space);
 	return ret;
 }
 
 /* Nothing is to be done, if there is a window. */
-static int advise_nothing(struct altvm_ctx *ctx)
+static int advise_nothing(const struct walk *w)
 {
-	struct altvm_space *space = altvm_space_enter(ctx);
+	struct altvm_space *space = altvm_space_enter_mm(w->ctx, w->mm);
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
@@ -312,9 +311,37 @@ static int advise_nothing(struct altvm_ctx *ctx)
 	return 0;
 }
 
+/* Return: NULL if there is no such advice. */
+static const struct advice *find_advice(s32 nr)
+{
+	const struct advice *advice;
+
+	if (nr < 0 || nr >= ARRAY_SIZE(advices))
+		return NULL;
+	advice = &advices[array_index_nospec(nr, ARRAY_SIZE(advices))];
+	return advice->known ? advice : NULL;
+}
+
 /**
- * altvm_advise_madvise() - ALTVM_MADVISE
+ * altvm_advise_check() - check what can be told of the arguments alone
+ * @cmd: the arguments
+ *
+ * Return: 0 or -EINVAL.
+ */
+int altvm_advise_check(const struct altvm_madvise *cmd)
+{
+	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
+
+	if (!find_advice(cmd->advice) || offset_in_page(start) ||
+	    (cmd->length && !len) || start + len < start)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * altvm_advise_mm() - advise on the window of a process
  * @ctx: the file's
+ * @mm: the process's; the caller has a reference as a user
  * @cmd: the arguments
  *
  * Semantics: madvise(2), do_madvise() in mm/.
@@ -322,19 +349,32 @@ static int advise_nothing(struct altvm_ctx *ctx)
  * Context: may do I/O.
  * Return: 0, the errno of madvise(2); -EINTR, -ENXIO.
  */
+int altvm_advise_mm(struct altvm_ctx *ctx, struct mm_struct *mm,
+		    const struct altvm_madvise *cmd)
+{
+	struct walk w = {
+		.ctx = ctx,
+		.mm = mm,
+		.at = cmd->addr,
+		.end = cmd->addr + PAGE_ALIGN(cmd->length),
+		.number = cmd->advice,
+		.advice = find_advice(cmd->advice),
+	};
+	int ret = altvm_advise_check(cmd);
+
+	if (ret)
+		return ret;
+	return w.at == w.end ? advise_nothing(&w) : advise(&w);
+}
+
+/**
+ * altvm_advise_madvise() - ALTVM_MADVISE
+ * @ctx: the file's
+ * @cmd: the arguments
+ *
+ * Return: as altvm_advise_mm().
+ */
 int altvm_advise_madvise(struct altvm_ctx *ctx, struct altvm_madvise *cmd)
 {
-	unsigned long start = cmd->addr, len = PAGE_ALIGN(cmd->length);
-	unsigned long end = start + len;
-	const struct advice *advice;
-
-	if (cmd->advice < 0 || cmd->advice >= ARRAY_SIZE(advices))
-		return -EINVAL;
-	advice = &advices[array_index_nospec(cmd->advice, ARRAY_SIZE(advices))];
-	if (!advice->known || offset_in_page(start) || (cmd->length && !len) ||
-	    end < start)
-		return -EINVAL;
-	if (start == end)
-		return advise_nothing(ctx);
-	return advise(ctx, start, end, cmd->advice, advice);
+	return altvm_advise_mm(ctx, current->mm, cmd);
 }

@@ -16,6 +16,10 @@
 #error "altvm needs a kernel with CONFIG_NUMA"
 #endif
 
+#ifndef CONFIG_PROC_FS
+#error "altvm needs a kernel with CONFIG_PROC_FS"
+#endif
+
 #ifndef CONFIG_X86_64
 #error "altvm supports x86-64 only"
 #endif

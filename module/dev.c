@@ -18,6 +18,7 @@
 #include "policy.h"
 #include "protect.h"
 #include "remap.h"
+#include "remote.h"
 #include "residency.h"
 #include "space.h"
 #include "sync.h"
@@ -40,6 +41,9 @@ union cmd_buffer {
 	struct altvm_mbind mbind;
 	struct altvm_set_mempolicy set_mempolicy;
 	struct altvm_get_mempolicy get_mempolicy;
+	struct altvm_process_vm process_vm;
+	struct altvm_process_madvise process_madvise;
+	struct altvm_process_mrelease process_mrelease;
 };
 
 static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf);
@@ -135,6 +139,32 @@ static int cmd_get_mempolicy(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	return altvm_policy_get_mempolicy(ctx, &buf->get_mempolicy);
 }
 
+static int cmd_process_vm_readv(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->process_vm.__reserved)
+		return -EINVAL;
+	return altvm_remote_rw(&buf->process_vm, false);
+}
+
+static int cmd_process_vm_writev(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->process_vm.__reserved)
+		return -EINVAL;
+	return altvm_remote_rw(&buf->process_vm, true);
+}
+
+static int cmd_process_madvise(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	return altvm_remote_madvise(&buf->process_madvise);
+}
+
+static int cmd_process_mrelease(struct altvm_ctx *ctx, union cmd_buffer *buf)
+{
+	if (buf->process_mrelease.__reserved)
+		return -EINVAL;
+	return altvm_remote_mrelease(&buf->process_mrelease);
+}
+
 /**
  * struct cmd - a command
  * @size: of its structure
@@ -147,13 +177,15 @@ struct cmd {
 	int (*run)(struct altvm_ctx *ctx, union cmd_buffer *buf);
 };
 
-#define CMD(nr, member, last, out_offset)                             \
+#define CMD_RUN(nr, member, function, last, out_offset)               \
 	[ALTVM_CMD_##nr] = {                                          \
 		.size = sizeof(struct altvm_##member),                \
 		.min_size = offsetofend(struct altvm_##member, last), \
 		.out = out_offset,                                    \
-		.run = cmd_##member,                                  \
+		.run = function,                                      \
 	}
+#define CMD(nr, member, last, out_offset) \
+	CMD_RUN(nr, member, cmd_##member, last, out_offset)
 #define OUT(member, first) offsetof(struct altvm_##member, first)
 #define NO_OUT U32_MAX
 
@@ -171,6 +203,13 @@ static const struct cmd cmds[] = {
 	CMD(MLOCKALL, mlockall, flags, NO_OUT),
 	CMD(MUNLOCKALL, munlockall, __reserved, NO_OUT),
 	CMD(BRK, brk, out_addr, OUT(brk, out_addr)),
+	CMD_RUN(PROCESS_VM_READV, process_vm, cmd_process_vm_readv, out_bytes,
+		OUT(process_vm, out_bytes)),
+	CMD_RUN(PROCESS_VM_WRITEV, process_vm, cmd_process_vm_writev, out_bytes,
+		OUT(process_vm, out_bytes)),
+	CMD(PROCESS_MADVISE, process_madvise, out_bytes,
+	    OUT(process_madvise, out_bytes)),
+	CMD(PROCESS_MRELEASE, process_mrelease, __reserved, NO_OUT),
 	CMD(MBIND, mbind, __reserved, NO_OUT),
 	CMD(SET_MEMPOLICY, set_mempolicy, maxnode, NO_OUT),
 	CMD(GET_MEMPOLICY, get_mempolicy, __reserved,
@@ -193,8 +232,12 @@ static_assert(sizeof(struct altvm_brk) == 24);
 static_assert(sizeof(struct altvm_mbind) == 48);
 static_assert(sizeof(struct altvm_set_mempolicy) == 24);
 static_assert(sizeof(struct altvm_get_mempolicy) == 40);
+static_assert(sizeof(struct altvm_process_vm) == 56);
+static_assert(sizeof(struct altvm_process_madvise) == 40);
+static_assert(sizeof(struct altvm_process_mrelease) == 16);
 
-static u64 known_cmds(void)
+/* The commands that there are, a bit each. */
+static u64 known_commands(void)
 {
 	u64 known = 0;
 
@@ -214,7 +257,7 @@ static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 	*q = (struct altvm_query){
 		.size = q->size,
 		.abi_version = ALTVM_ABI_VERSION,
-		.commands = known_cmds(),
+		.commands = known_commands(),
 		.map_flags = ALTVM_MAP_FLAGS,
 		.map_flags_ignored = ALTVM_MAP_FLAGS_IGNORED,
 		.window_max = ALTVM_WINDOW_MAX,

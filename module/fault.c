@@ -246,7 +246,8 @@ static bool fault_allowed(const struct altvm_fault *f)
 
 /*
  * What the tree says.
- * Return: 0, -ENOENT if nothing is mapped, -EACCES, or -EBUSY to wait.
+ * Return: 0; -ENOENT if nothing is mapped; -EACCES; -EBUSY to wait; -EIO, and
+ * @result says what.
  */
 static int fault_check(struct altvm_fault *f)
 {
@@ -254,7 +255,12 @@ static int fault_check(struct altvm_fault *f)
 		return -ENOENT;
 	if (unlikely(f->attr & ALTVM_ATTR_BUSY))
 		return -EBUSY;
-	return fault_allowed(f) ? 0 : -EACCES;
+	if (!fault_allowed(f))
+		return -EACCES;
+	if (!altvm_fault_is_reaped(f))
+		return 0;
+	f->result |= VM_FAULT_SIGBUS;
+	return -EIO;
 }
 
 /* As fault_check() and altvm_filefault_handle(). */

@@ -3,6 +3,7 @@
 #define ALTVM_FAULT_H
 
 #include <linux/mm.h>
+#include <linux/sched/coredump.h>
 
 #include "file.h"
 #include "space.h"
@@ -70,6 +71,21 @@ static inline bool altvm_fault_has_page(struct altvm_fault *f)
 		f->page = NULL;
 	}
 	return f->page;
+}
+
+/**
+ * altvm_fault_is_reaped() - may private memory have been taken from a dying process?
+ * @f: the fault, with @attr
+ *
+ * What comes in its place would be zeros, and the process may be writing its memory
+ * to a file at this moment.  As check_stable_address_space() in mm/.
+ *
+ * Context: leaf locked.
+ */
+static inline bool altvm_fault_is_reaped(const struct altvm_fault *f)
+{
+	return unlikely(test_bit(MMF_UNSTABLE, &f->space->mm->flags)) &&
+	       !(f->attr & VM_SHARED);
 }
 
 #endif /* ALTVM_FAULT_H */

@@ -13,6 +13,7 @@
 #include "slot.h"
 #include "space.h"
 #include "store.h"
+#include "target.h"
 
 static int __init altvm_init(void)
 {
@@ -33,11 +34,16 @@ static int __init altvm_init(void)
 	ret = altvm_file_module_init();
 	if (ret)
 		goto err_store;
-	ret = altvm_dev_init();
+	ret = altvm_target_init();
 	if (ret)
 		goto err_file;
+	ret = altvm_dev_init();
+	if (ret)
+		goto err_target;
 	return 0;
 
+err_target:
+	altvm_target_exit();
 err_file:
 	altvm_file_module_exit();
 err_store:
@@ -54,6 +60,7 @@ err_space:
 static void __exit altvm_exit(void)
 {
 	altvm_dev_exit();
+	altvm_target_exit();
 	/* Waits for what is freed by RCU, spaces among it. */
 	altvm_space_exit();
 	altvm_file_module_exit();

@@ -41,7 +41,8 @@ static int populate_page(struct altvm_space *space, struct altvm_leaf *leaf,
 		.page = *page,
 		.policy = attr & ALTVM_ATTR_POLICY,
 	};
-	int ret = altvm_fault_store(&f, leaf);
+	int ret = altvm_fault_is_reaped(&f) ? -EFAULT :
+					      altvm_fault_store(&f, leaf);
 
 	*page = f.page;
 	return ret;

@@ -638,65 +638,81 @@ int altvm_space_try_enter(struct altvm_space *space)
 }
 
 /*
- * Try to enter this process's window.  Return: the space, or ERR_PTR: -ENXIO if
+ * Try to enter the window in an mm.  Return: the space, or ERR_PTR: -ENXIO if
  * there is none, -ENODEV if it is a child's that is not known to its mm yet,
  * -EBUSY if it is frozen.
  */
-static struct altvm_space *space_try_enter(struct altvm_ctx *ctx)
+static struct altvm_space *space_try_enter(struct altvm_ctx *ctx,
+					   struct mm_struct *mm)
 {
 	struct altvm_space *space;
 	int ret;
 
 	guard(rcu)();
-	space = space_find(ctx, current->mm);
+	space = space_find(ctx, mm);
 	if (!space)
 		return ERR_PTR(-ENXIO);
 	ret = altvm_space_try_enter(space);
 	return ret ? ERR_PTR(ret) : space;
 }
 
-static bool space_is_frozen(struct altvm_ctx *ctx)
+static bool space_is_frozen(struct altvm_ctx *ctx, struct mm_struct *mm)
 {
 	struct altvm_space *space;
 
 	guard(rcu)();
-	space = space_find(ctx, current->mm);
+	space = space_find(ctx, mm);
 	return space && READ_ONCE(space->frozen);
 }
 
 /**
- * altvm_space_enter() - begin a call on this process's window
+ * altvm_space_enter_mm() - begin a call on a process's window
  * @ctx: the file's
+ * @mm: the process's; the caller has a reference as a user
  *
  * Until altvm_space_leave(), the window and its page tables stay, and no fork
  * copies it.  Inside, no user memory may be touched and no mmap_lock taken:
  * whoever unmaps the window, or forks, holds mmap_lock and waits for the calls
  * inside.
  *
- * Context: process context of the owner.
- * Return: the space, or ERR_PTR: -ENXIO if this process has no window with this
+ * Context: process context.
+ * Return: the space, or ERR_PTR: -ENXIO if the process has no window with this
  * file, -EINTR if killed, -ENOMEM.
  */
-struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx)
+struct altvm_space *altvm_space_enter_mm(struct altvm_ctx *ctx,
+					 struct mm_struct *mm)
 {
 	struct altvm_space *space;
 	int ret = 0;
 
 	do {
-		space = space_try_enter(ctx);
+		space = space_try_enter(ctx, mm);
 		if (!IS_ERR(space))
 			return space;
 		if (PTR_ERR(space) == -EBUSY)
 			ret = wait_event_killable(ctx->busy,
-						  !space_is_frozen(ctx)) ?
+						  !space_is_frozen(ctx, mm)) ?
 				      -EINTR :
 				      0;
 		else if (PTR_ERR(space) == -ENODEV)
-			ret = altvm_space_attach(ctx, current->mm);
+			ret = altvm_space_attach(ctx, mm);
 		else
 			ret = -ENXIO;
 	} while (!ret);
 	return ERR_PTR(ret);
+}
+
+/**
+ * altvm_space_enter() - begin a call on this process's window
+ * @ctx: the file's
+ *
+ * As altvm_space_enter_mm() for the caller's own mm.
+ *
+ * Return: as altvm_space_enter_mm().
+ */
+struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx)
+{
+	return altvm_space_enter_mm(ctx, current->mm);
 }
 
 /**

@@ -137,6 +137,8 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window);
 bool altvm_space_exists(struct altvm_ctx *ctx);
 struct altvm_space *altvm_space_enter(struct altvm_ctx *ctx);
 int altvm_space_try_enter(struct altvm_space *space);
+struct altvm_space *altvm_space_enter_mm(struct altvm_ctx *ctx,
+					 struct mm_struct *mm);
 void altvm_space_leave(struct altvm_space *space);
 
 void altvm_space_uncount(struct mm_struct *mm);

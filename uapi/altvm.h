@@ -58,6 +58,10 @@ enum {
 	ALTVM_CMD_MLOCKALL = 10,
 	ALTVM_CMD_MUNLOCKALL = 11,
 	ALTVM_CMD_BRK = 12,
+	ALTVM_CMD_PROCESS_VM_READV = 13,
+	ALTVM_CMD_PROCESS_VM_WRITEV = 14,
+	ALTVM_CMD_PROCESS_MADVISE = 15,
+	ALTVM_CMD_PROCESS_MRELEASE = 16,
 	ALTVM_CMD_MBIND = 17,
 	ALTVM_CMD_SET_MEMPOLICY = 18,
 	ALTVM_CMD_GET_MEMPOLICY = 19,
@@ -408,5 +412,95 @@ struct altvm_get_mempolicy {
 };
 
 #define ALTVM_GET_MEMPOLICY _IO(ALTVM_IOC, ALTVM_CMD_GET_MEMPOLICY)
+
+/* Other processes. */
+
+/* For ALTVM_PROCESS_VM_READV and ALTVM_PROCESS_VM_WRITEV: @pid is a pidfd. */
+#define ALTVM_PROCESS_PIDFD 0x1
+
+/**
+ * struct altvm_process_vm - ioctl(ALTVM_PROCESS_VM_READV) and
+ *	ioctl(ALTVM_PROCESS_VM_WRITEV): process_vm_readv(2) and process_vm_writev(2)
+ * @size: sizeof(struct altvm_process_vm)
+ * @flags: 0 or ALTVM_PROCESS_PIDFD
+ * @pid: of the process or thread; or its pidfd
+ * @__reserved: must be 0
+ * @local: user address of an array of struct iovec: memory of the caller's
+ * @nr_local: how many
+ * @remote: user address of an array of struct iovec: memory of the process
+ * @nr_remote: how many
+ * @out_bytes: out: how many bytes were copied; fewer than asked for where memory
+ *	of the process cannot be accessed
+ *
+ * Works with or without windows on either side, on all memory.  The struct iovec is
+ * that of the calling program, also a 32-bit one.
+ *
+ * errno: those of process_vm_readv(2), and with a pidfd EBADF.
+ */
+struct altvm_process_vm {
+	__u32 size;
+	__u32 flags;
+	__s32 pid;
+	__u32 __reserved;
+	__aligned_u64 local;
+	__aligned_u64 nr_local;
+	__aligned_u64 remote;
+	__aligned_u64 nr_remote;
+	__aligned_u64 out_bytes;
+};
+
+#define ALTVM_PROCESS_VM_READV _IO(ALTVM_IOC, ALTVM_CMD_PROCESS_VM_READV)
+#define ALTVM_PROCESS_VM_WRITEV _IO(ALTVM_IOC, ALTVM_CMD_PROCESS_VM_WRITEV)
+
+/**
+ * struct altvm_process_madvise - ioctl(ALTVM_PROCESS_MADVISE):
+ *	process_madvise(2) inside the windows of a process
+ * @size: sizeof(struct altvm_process_madvise)
+ * @flags: must be 0
+ * @pidfd: the process
+ * @advice: MADV_* of process_madvise(2) that ALTVM_MADVISE knows
+ * @vec: user address of an array of struct iovec: memory of the process
+ * @nr_vec: how many
+ * @out_bytes: out: how many bytes were advised; fewer than asked for if there was
+ *	an error behind them
+ *
+ * The windows are those that the process has with any open file of /dev/altvm.
+ * What is not in a window is a hole: ENOMEM.
+ *
+ * errno: those of process_madvise(2).  ENXIO if the process has no window.
+ */
+struct altvm_process_madvise {
+	__u32 size;
+	__u32 flags;
+	__s32 pidfd;
+	__s32 advice;
+	__aligned_u64 vec;
+	__aligned_u64 nr_vec;
+	__aligned_u64 out_bytes;
+};
+
+#define ALTVM_PROCESS_MADVISE _IO(ALTVM_IOC, ALTVM_CMD_PROCESS_MADVISE)
+
+/**
+ * struct altvm_process_mrelease - ioctl(ALTVM_PROCESS_MRELEASE):
+ *	process_mrelease(2) for the windows of a process
+ * @size: sizeof(struct altvm_process_mrelease)
+ * @flags: must be 0
+ * @pidfd: the process, which has been killed
+ * @__reserved: must be 0
+ *
+ * Frees the private memory in all windows of the process.  For the rest of its
+ * memory there is process_mrelease(2), which leaves windows alone.
+ *
+ * errno: those of process_mrelease(2).
+ */
+struct altvm_process_mrelease {
+	__u32 size;
+	__u32 flags;
+	__s32 pidfd;
+	__u32 __reserved;
+};
+
+#define ALTVM_PROCESS_MRELEASE _IO(ALTVM_IOC, ALTVM_CMD_PROCESS_MRELEASE)
 
 #endif /* _UAPI_ALTVM_H */
