@@ -28,6 +28,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <linux/altvm.h>
 
@@ -417,6 +418,91 @@ ALTVM_API int altvm_get_mempolicy(struct altvm *vm, int *mode,
 				  unsigned long *nodemask,
 				  unsigned long maxnode, void *addr,
 				  unsigned int flags);
+
+/**
+ * altvm_process_vm_readv - process_vm_readv(2)
+ * @vm: the handle
+ * @pid: the process or thread; with ALTVM_PROCESS_PIDFD its pidfd
+ * @local: memory of this process, to be written
+ * @nr_local: how many elements @local has
+ * @remote: memory of that process, to be read
+ * @nr_remote: how many elements @remote has
+ * @flags: 0, or ALTVM_PROCESS_PIDFD
+ *
+ * Any memory of either process, in windows or not.
+ *
+ * Thread-safe.
+ *
+ * Return: how many bytes were copied, fewer than asked for where memory cannot be
+ * accessed; or -1 and the errno of process_vm_readv(2); with ALTVM_PROCESS_PIDFD also:
+ *   EBADF   @pid is no pidfd
+ */
+ALTVM_API ssize_t altvm_process_vm_readv(struct altvm *vm, pid_t pid,
+					 const struct iovec *local,
+					 unsigned long nr_local,
+					 const struct iovec *remote,
+					 unsigned long nr_remote,
+					 unsigned long flags);
+
+/**
+ * altvm_process_vm_writev - process_vm_writev(2)
+ * @vm: the handle
+ * @pid: the process or thread; with ALTVM_PROCESS_PIDFD its pidfd
+ * @local: memory of this process, to be read
+ * @nr_local: how many elements @local has
+ * @remote: memory of that process, to be written
+ * @nr_remote: how many elements @remote has
+ * @flags: 0, or ALTVM_PROCESS_PIDFD
+ *
+ * As altvm_process_vm_readv(), the other way.
+ */
+ALTVM_API ssize_t altvm_process_vm_writev(struct altvm *vm, pid_t pid,
+					  const struct iovec *local,
+					  unsigned long nr_local,
+					  const struct iovec *remote,
+					  unsigned long nr_remote,
+					  unsigned long flags);
+
+/**
+ * altvm_process_madvise - process_madvise(2) inside the windows of a process
+ * @vm: the handle; it need not be that of the windows
+ * @pidfd: the process
+ * @vec: memory of the process, in its windows
+ * @nr_vec: how many elements @vec has
+ * @advice: MADV_* of process_madvise(2) that altvm_madvise() knows
+ * @flags: 0
+ *
+ * Thread-safe.
+ *
+ * Return: how many bytes were advised, fewer than asked for if there was an error
+ * behind them; or -1 and the errno of process_madvise(2); also:
+ *   EINVAL  the module does not know @advice
+ *   ENOMEM  a part of the first element is not in a window, or nothing is mapped
+ *           there; the rest of the element has been advised
+ *   ENXIO   the process has no window
+ */
+ALTVM_API ssize_t altvm_process_madvise(struct altvm *vm, int pidfd,
+					const struct iovec *vec, size_t nr_vec,
+					int advice, unsigned int flags);
+
+/**
+ * altvm_process_mrelease - process_mrelease(2) for the windows of a process
+ * @vm: the handle; it need not be that of the windows
+ * @pidfd: the process, which has been killed
+ * @flags: 0
+ *
+ * Frees the private memory in all windows of the process at once, whatever it is that
+ * keeps the process from ending.  For the rest of its memory call
+ * process_mrelease(2), too.
+ *
+ * Thread-safe.
+ *
+ * Return: 0, or -1 and the errno of process_mrelease(2):
+ *   EINVAL  the process is not ending, or another process has the same memory
+ *   ESRCH   the process has ended
+ */
+ALTVM_API int altvm_process_mrelease(struct altvm *vm, int pidfd,
+				     unsigned int flags);
 
 /**
  * ALTVM_DUMP_SHARED - also what is stored in files
