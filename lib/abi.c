@@ -135,6 +135,32 @@ ASSERT_OFFSET(altvm_get_mempolicy, out_mode, 32);
 ASSERT_OFFSET(altvm_get_mempolicy, __reserved, 36);
 ASSERT_SIZE(altvm_get_mempolicy, 40);
 
+ASSERT_OFFSET(altvm_process_vm, size, 0);
+ASSERT_OFFSET(altvm_process_vm, flags, 4);
+ASSERT_OFFSET(altvm_process_vm, pid, 8);
+ASSERT_OFFSET(altvm_process_vm, __reserved, 12);
+ASSERT_OFFSET(altvm_process_vm, local, 16);
+ASSERT_OFFSET(altvm_process_vm, nr_local, 24);
+ASSERT_OFFSET(altvm_process_vm, remote, 32);
+ASSERT_OFFSET(altvm_process_vm, nr_remote, 40);
+ASSERT_OFFSET(altvm_process_vm, out_bytes, 48);
+ASSERT_SIZE(altvm_process_vm, 56);
+
+ASSERT_OFFSET(altvm_process_madvise, size, 0);
+ASSERT_OFFSET(altvm_process_madvise, flags, 4);
+ASSERT_OFFSET(altvm_process_madvise, pidfd, 8);
+ASSERT_OFFSET(altvm_process_madvise, advice, 12);
+ASSERT_OFFSET(altvm_process_madvise, vec, 16);
+ASSERT_OFFSET(altvm_process_madvise, nr_vec, 24);
+ASSERT_OFFSET(altvm_process_madvise, out_bytes, 32);
+ASSERT_SIZE(altvm_process_madvise, 40);
+
+ASSERT_OFFSET(altvm_process_mrelease, size, 0);
+ASSERT_OFFSET(altvm_process_mrelease, flags, 4);
+ASSERT_OFFSET(altvm_process_mrelease, pidfd, 8);
+ASSERT_OFFSET(altvm_process_mrelease, __reserved, 12);
+ASSERT_SIZE(altvm_process_mrelease, 16);
+
 static_assert(ALTVM_QUERY == 0xd500, "the ABI: ALTVM_QUERY changed");
 static_assert(ALTVM_MMAP == 0xd501, "the ABI: ALTVM_MMAP changed");
 static_assert(ALTVM_MUNMAP == 0xd502, "the ABI: ALTVM_MUNMAP changed");
@@ -148,6 +174,14 @@ static_assert(ALTVM_MUNLOCK == 0xd509, "the ABI: ALTVM_MUNLOCK changed");
 static_assert(ALTVM_MLOCKALL == 0xd50a, "the ABI: ALTVM_MLOCKALL changed");
 static_assert(ALTVM_MUNLOCKALL == 0xd50b, "the ABI: ALTVM_MUNLOCKALL changed");
 static_assert(ALTVM_BRK == 0xd50c, "the ABI: ALTVM_BRK changed");
+static_assert(ALTVM_PROCESS_VM_READV == 0xd50d,
+	      "the ABI: ALTVM_PROCESS_VM_READV changed");
+static_assert(ALTVM_PROCESS_VM_WRITEV == 0xd50e,
+	      "the ABI: ALTVM_PROCESS_VM_WRITEV changed");
+static_assert(ALTVM_PROCESS_MADVISE == 0xd50f,
+	      "the ABI: ALTVM_PROCESS_MADVISE changed");
+static_assert(ALTVM_PROCESS_MRELEASE == 0xd510,
+	      "the ABI: ALTVM_PROCESS_MRELEASE changed");
 static_assert(ALTVM_MBIND == 0xd511, "the ABI: ALTVM_MBIND changed");
 static_assert(ALTVM_SET_MEMPOLICY == 0xd512,
 	      "the ABI: ALTVM_SET_MEMPOLICY changed");

@@ -46,6 +46,9 @@ static struct {
 		struct altvm_munlockall munlockall;
 		struct altvm_brk brk;
 		struct altvm_mremap mremap;
+		struct altvm_process_vm process_vm;
+		struct altvm_process_madvise process_madvise;
+		struct altvm_process_mrelease process_mrelease;
 		struct altvm_mbind mbind;
 		struct altvm_set_mempolicy set_mempolicy;
 		struct altvm_get_mempolicy get_mempolicy;
@@ -136,6 +139,13 @@ static size_t size_of_arg(unsigned long cmd)
 		return sizeof(struct altvm_brk);
 	case ALTVM_MREMAP:
 		return sizeof(struct altvm_mremap);
+	case ALTVM_PROCESS_VM_READV:
+	case ALTVM_PROCESS_VM_WRITEV:
+		return sizeof(struct altvm_process_vm);
+	case ALTVM_PROCESS_MADVISE:
+		return sizeof(struct altvm_process_madvise);
+	case ALTVM_PROCESS_MRELEASE:
+		return sizeof(struct altvm_process_mrelease);
 	case ALTVM_MBIND:
 		return sizeof(struct altvm_mbind);
 	case ALTVM_SET_MEMPOLICY:
@@ -164,6 +174,10 @@ static void answer(unsigned long cmd, void *arg)
 		answer_brk(arg);
 	if (cmd == ALTVM_MREMAP)
 		((struct altvm_mremap *)arg)->out_addr = 0x700000456000;
+	if (cmd == ALTVM_PROCESS_VM_READV || cmd == ALTVM_PROCESS_VM_WRITEV)
+		((struct altvm_process_vm *)arg)->out_bytes = 0x123456789a;
+	if (cmd == ALTVM_PROCESS_MADVISE)
+		((struct altvm_process_madvise *)arg)->out_bytes = 0x98765432;
 	if (cmd == ALTVM_GET_MEMPOLICY)
 		((struct altvm_get_mempolicy *)arg)->out_mode = 0x8002;
 }
@@ -638,6 +652,90 @@ static void test_get_mempolicy(struct altvm *vm)
 	   "its errno");
 }
 
+static void test_process_vm(struct altvm *vm)
+{
+	const struct iovec vec[2] = {};
+	const struct altvm_process_vm want = {
+		.size = sizeof(want),
+		.flags = ALTVM_PROCESS_PIDFD,
+		.pid = -5,
+		.local = (uintptr_t)vec,
+		.nr_local = 0x100000001,
+		.remote = (uintptr_t)(vec + 1),
+		.nr_remote = 0x200000002,
+	};
+	ssize_t n;
+
+	reset();
+	errno = 77;
+	n = altvm_process_vm_readv(vm, -5, vec, 0x100000001, vec + 1,
+				   0x200000002, 1);
+	ok(n == 0x123456789a && errno == 77, "altvm_process_vm_readv");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_PROCESS_VM_READV,
+	   "is one ioctl");
+	ok(!memcmp(&sys.arg.process_vm, &want, sizeof(want)), "its arguments");
+	n = altvm_process_vm_writev(vm, -5, vec, 0x100000001, vec + 1,
+				    0x200000002, 1);
+	ok(n == 0x123456789a && errno == 77, "altvm_process_vm_writev");
+	ok(sys.ioctls == 2 && sys.cmd == ALTVM_PROCESS_VM_WRITEV,
+	   "is one ioctl");
+	ok(!memcmp(&sys.arg.process_vm, &want, sizeof(want)), "its arguments");
+	altvm_process_vm_readv(vm, 1, vec, 1, vec, 1, 1UL << 32);
+	ok(sys.arg.process_vm.flags, "a flag too high is not lost");
+	sys.ioctl_errno = EPERM;
+	n = altvm_process_vm_readv(vm, 1, NULL, 0, NULL, 0, 0);
+	ok(n == -1 && errno == EPERM, "its errno");
+	sys.ioctl_errno = ESRCH;
+	n = altvm_process_vm_writev(vm, 1, NULL, 0, NULL, 0, 0);
+	ok(n == -1 && errno == ESRCH, "its errno");
+}
+
+static void test_process_madvise(struct altvm *vm)
+{
+	const struct iovec vec[2] = {};
+	const struct altvm_process_madvise want = {
+		.size = sizeof(want),
+		.flags = 7,
+		.pidfd = -5,
+		.advice = -6,
+		.vec = (uintptr_t)vec,
+		.nr_vec = 0x100000001,
+	};
+	ssize_t n;
+
+	reset();
+	errno = 77;
+	n = altvm_process_madvise(vm, -5, vec, 0x100000001, -6, 7);
+	ok(n == 0x98765432 && errno == 77, "altvm_process_madvise");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_PROCESS_MADVISE, "is one ioctl");
+	ok(!memcmp(&sys.arg.process_madvise, &want, sizeof(want)),
+	   "its arguments");
+	sys.ioctl_errno = ENXIO;
+	ok(altvm_process_madvise(vm, 1, NULL, 0, 0, 0) == -1 && errno == ENXIO,
+	   "its errno");
+}
+
+static void test_process_mrelease(struct altvm *vm)
+{
+	const struct altvm_process_mrelease want = {
+		.size = sizeof(want),
+		.flags = 7,
+		.pidfd = -5,
+	};
+
+	reset();
+	errno = 77;
+	ok(altvm_process_mrelease(vm, -5, 7) == 0 && errno == 77,
+	   "altvm_process_mrelease");
+	ok(sys.ioctls == 1 && sys.cmd == ALTVM_PROCESS_MRELEASE,
+	   "is one ioctl");
+	ok(!memcmp(&sys.arg.process_mrelease, &want, sizeof(want)),
+	   "its arguments");
+	sys.ioctl_errno = EINVAL;
+	ok(altvm_process_mrelease(vm, 1, 0) == -1 && errno == EINVAL,
+	   "its errno");
+}
+
 static void test_query(struct altvm *vm)
 {
 	struct altvm_query query = { .size = 64 };
@@ -678,6 +776,9 @@ int main(void)
 	test_mbind(vm);
 	test_set_mempolicy(vm);
 	test_get_mempolicy(vm);
+	test_process_vm(vm);
+	test_process_madvise(vm);
+	test_process_mrelease(vm);
 	test_query(vm);
 	altvm_close(vm);
 	return tap_end();

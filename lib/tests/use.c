@@ -28,6 +28,10 @@ static int use_all(struct altvm *vm)
 	    altvm_mbind(vm, p, 4096, 0, NULL, 0, 0) < 0 ||
 	    altvm_set_mempolicy(vm, 0, NULL, 0) < 0 ||
 	    altvm_get_mempolicy(vm, NULL, NULL, 0, NULL, 0) < 0 ||
+	    altvm_process_vm_readv(vm, 1, NULL, 0, NULL, 0, 0) < 0 ||
+	    altvm_process_vm_writev(vm, 1, NULL, 0, NULL, 0, 0) < 0 ||
+	    altvm_process_madvise(vm, 1, NULL, 0, 0, 0) < 0 ||
+	    altvm_process_mrelease(vm, 1, 0) < 0 ||
 	    altvm_dump(vm, 1, ALTVM_DUMP_SHARED) < 0 ||
 	    altvm_munmap(vm, p, 4096) < 0)
 		return 1;

@@ -5,6 +5,8 @@
  */
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include "fixture.h"
 
@@ -25,6 +27,9 @@ union arg {
 	struct altvm_munlockall munlockall;
 	struct altvm_brk brk;
 	struct altvm_mremap mremap;
+	struct altvm_process_vm process_vm;
+	struct altvm_process_madvise process_madvise;
+	struct altvm_process_mrelease process_mrelease;
 	struct altvm_mbind mbind;
 	struct altvm_set_mempolicy set_mempolicy;
 	struct altvm_get_mempolicy get_mempolicy;
@@ -143,6 +148,63 @@ static void fill_get_mempolicy(struct vm *vm, union arg *arg)
 	(void)vm;
 	arg->get_mempolicy.nodemask = (uintptr_t)nodes;
 	arg->get_mempolicy.maxnode = 1024;
+}
+
+static void fill_process_vm(struct vm *vm, union arg *arg)
+{
+	static char from[8], to[8];
+	static struct iovec local, remote;
+
+	(void)vm;
+	local.iov_base = to;
+	local.iov_len = sizeof(to);
+	remote.iov_base = from;
+	remote.iov_len = sizeof(from);
+	arg->process_vm.pid = getpid();
+	arg->process_vm.local = (uintptr_t)&local;
+	arg->process_vm.nr_local = 1;
+	arg->process_vm.remote = (uintptr_t)&remote;
+	arg->process_vm.nr_remote = 1;
+}
+
+static void fill_process_madvise(struct vm *vm, union arg *arg)
+{
+	static int self;
+
+	(void)vm;
+	if (!self)
+		self = syscall(SYS_pidfd_open, getpid(), 0);
+	arg->process_madvise.pidfd = self;
+	arg->process_madvise.advice = MADV_COLD;
+}
+
+/* A process that ends, and does not while it is traced; a pidfd of it. */
+static int dying_process(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	       PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL);
+	ptrace(PTRACE_CONT, pid, NULL, NULL);
+	waitpid(pid, &status, 0);
+	return syscall(SYS_pidfd_open, pid, 0);
+}
+
+static void fill_process_mrelease(struct vm *vm, union arg *arg)
+{
+	static int pidfd;
+
+	(void)vm;
+	if (!pidfd)
+		pidfd = dying_process();
+	arg->process_mrelease.pidfd = pidfd;
 }
 
 #define RESERVED(type, member) offsetof(struct type, member)
@@ -282,6 +344,49 @@ static const struct command {
 		.writes = true,
 		.reserved = { NO_RESERVED, NO_RESERVED },
 		.fill = fill_mremap,
+	},
+	{
+		.name = "process_vm_readv",
+		.nr = ALTVM_PROCESS_VM_READV,
+		.size = sizeof(struct altvm_process_vm),
+		.min = 56,
+		.writes = true,
+		.windowless = true,
+		.reserved = { RESERVED(altvm_process_vm, __reserved),
+			      NO_RESERVED },
+		.fill = fill_process_vm,
+	},
+	{
+		.name = "process_vm_writev",
+		.nr = ALTVM_PROCESS_VM_WRITEV,
+		.size = sizeof(struct altvm_process_vm),
+		.min = 56,
+		.writes = true,
+		.windowless = true,
+		.reserved = { RESERVED(altvm_process_vm, __reserved),
+			      NO_RESERVED },
+		.fill = fill_process_vm,
+	},
+	{
+		.name = "process_madvise",
+		.nr = ALTVM_PROCESS_MADVISE,
+		.size = sizeof(struct altvm_process_madvise),
+		.min = 40,
+		.writes = true,
+		.windowless = true,
+		.reserved = { RESERVED(altvm_process_madvise, flags),
+			      NO_RESERVED },
+		.fill = fill_process_madvise,
+	},
+	{
+		.name = "process_mrelease",
+		.nr = ALTVM_PROCESS_MRELEASE,
+		.size = sizeof(struct altvm_process_mrelease),
+		.min = 16,
+		.windowless = true,
+		.reserved = { RESERVED(altvm_process_mrelease, flags),
+			      RESERVED(altvm_process_mrelease, __reserved) },
+		.fill = fill_process_mrelease,
 	},
 	{
 		.name = "mbind",

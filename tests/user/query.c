@@ -35,7 +35,11 @@ TEST_F(query, version_and_commands)
 			      1 << ALTVM_CMD_MADVISE | 1 << ALTVM_CMD_MREMAP |
 			      1 << ALTVM_CMD_MLOCK | 1 << ALTVM_CMD_MUNLOCK |
 			      1 << ALTVM_CMD_MLOCKALL |
-			      1 << ALTVM_CMD_MUNLOCKALL | 1 << ALTVM_CMD_BRK));
+			      1 << ALTVM_CMD_MUNLOCKALL | 1 << ALTVM_CMD_BRK |
+			      1 << ALTVM_CMD_PROCESS_VM_READV |
+			      1 << ALTVM_CMD_PROCESS_VM_WRITEV |
+			      1 << ALTVM_CMD_PROCESS_MADVISE |
+			      1 << ALTVM_CMD_PROCESS_MRELEASE));
 	EXPECT_EQ(0, self->q.__reserved);
 	EXPECT_EQ(0, self->q.__reserved2);
 	EXPECT_LE(1 * TiB, self->q.window_max);

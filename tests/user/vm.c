@@ -158,6 +158,31 @@ int vm_move_heap(struct vm *vm)
 	return prctl(PR_SET_MM, PR_SET_MM_START_BRK, base, 0, 0);
 }
 
+static ssize_t native_process_vm(struct vm *vm, bool write, pid_t pid,
+				 const struct iovec *local,
+				 unsigned long nr_local,
+				 const struct iovec *remote,
+				 unsigned long nr_remote, unsigned long flags)
+{
+	(void)vm;
+	return syscall(write ? SYS_process_vm_writev : SYS_process_vm_readv,
+		       pid, local, nr_local, remote, nr_remote, flags);
+}
+
+static ssize_t native_process_madvise(struct vm *vm, int pidfd,
+				      const struct iovec *vec, size_t nr,
+				      int advice, unsigned int flags)
+{
+	(void)vm;
+	return syscall(SYS_process_madvise, pidfd, vec, nr, advice, flags);
+}
+
+static int native_process_mrelease(struct vm *vm, int pidfd, unsigned int flags)
+{
+	(void)vm;
+	return syscall(SYS_process_mrelease, pidfd, flags);
+}
+
 const struct vm_ops vm_native = {
 	.name = "native",
 	.open = native_open,
@@ -177,6 +202,9 @@ const struct vm_ops vm_native = {
 	.set_mempolicy = native_set_mempolicy,
 	.get_mempolicy = native_get_mempolicy,
 	.mremap = native_mremap,
+	.process_vm = native_process_vm,
+	.process_madvise = native_process_madvise,
+	.process_mrelease = native_process_mrelease,
 };
 
 static int lib_open(struct vm *vm, void *addr, size_t len, int prot)
@@ -282,6 +310,30 @@ static void *lib_brk(struct vm *vm, void *addr)
 	return altvm_brk(vm->lib, addr) ? altvm_sbrk(vm->lib, 0) : addr;
 }
 
+static ssize_t lib_process_vm(struct vm *vm, bool write, pid_t pid,
+			      const struct iovec *local, unsigned long nr_local,
+			      const struct iovec *remote,
+			      unsigned long nr_remote, unsigned long flags)
+{
+	if (write)
+		return altvm_process_vm_writev(vm->lib, pid, local, nr_local,
+					       remote, nr_remote, flags);
+	return altvm_process_vm_readv(vm->lib, pid, local, nr_local, remote,
+				      nr_remote, flags);
+}
+
+static ssize_t lib_process_madvise(struct vm *vm, int pidfd,
+				   const struct iovec *vec, size_t nr,
+				   int advice, unsigned int flags)
+{
+	return altvm_process_madvise(vm->lib, pidfd, vec, nr, advice, flags);
+}
+
+static int lib_process_mrelease(struct vm *vm, int pidfd, unsigned int flags)
+{
+	return altvm_process_mrelease(vm->lib, pidfd, flags);
+}
+
 const struct vm_ops vm_lib = {
 	.name = "libaltvm",
 	.open = lib_open,
@@ -301,6 +353,9 @@ const struct vm_ops vm_lib = {
 	.set_mempolicy = lib_set_mempolicy,
 	.get_mempolicy = lib_get_mempolicy,
 	.mremap = lib_mremap,
+	.process_vm = lib_process_vm,
+	.process_madvise = lib_process_madvise,
+	.process_mrelease = lib_process_mrelease,
 };
 
 void *altvm_window_map(int fd, void *addr, size_t len, int prot)
@@ -527,6 +582,57 @@ static void *ioctl_brk(struct vm *vm, void *addr)
 	return (void *)(uintptr_t)b.out_addr;
 }
 
+static ssize_t ioctl_process_vm(struct vm *vm, bool write, pid_t pid,
+				const struct iovec *local,
+				unsigned long nr_local,
+				const struct iovec *remote,
+				unsigned long nr_remote, unsigned long flags)
+{
+	struct altvm_process_vm p = {
+		.size = sizeof(p),
+		.flags = flags,
+		.pid = pid,
+		.local = (uintptr_t)local,
+		.nr_local = nr_local,
+		.remote = (uintptr_t)remote,
+		.nr_remote = nr_remote,
+	};
+
+	if (ioctl(vm->fd,
+		  write ? ALTVM_PROCESS_VM_WRITEV : ALTVM_PROCESS_VM_READV, &p))
+		return -1;
+	return p.out_bytes;
+}
+
+static ssize_t ioctl_process_madvise(struct vm *vm, int pidfd,
+				     const struct iovec *vec, size_t nr,
+				     int advice, unsigned int flags)
+{
+	struct altvm_process_madvise p = {
+		.size = sizeof(p),
+		.flags = flags,
+		.pidfd = pidfd,
+		.advice = advice,
+		.vec = (uintptr_t)vec,
+		.nr_vec = nr,
+	};
+
+	if (ioctl(vm->fd, ALTVM_PROCESS_MADVISE, &p))
+		return -1;
+	return p.out_bytes;
+}
+
+static int ioctl_process_mrelease(struct vm *vm, int pidfd, unsigned int flags)
+{
+	struct altvm_process_mrelease p = {
+		.size = sizeof(p),
+		.flags = flags,
+		.pidfd = pidfd,
+	};
+
+	return ioctl(vm->fd, ALTVM_PROCESS_MRELEASE, &p);
+}
+
 const struct vm_ops vm_ioctl = {
 	.name = "altvm",
 	.open = ioctl_open,
@@ -546,6 +652,28 @@ const struct vm_ops vm_ioctl = {
 	.set_mempolicy = ioctl_set_mempolicy,
 	.get_mempolicy = ioctl_get_mempolicy,
 	.mremap = ioctl_mremap,
+	.process_vm = ioctl_process_vm,
+	.process_madvise = ioctl_process_madvise,
+	.process_mrelease = ioctl_process_mrelease,
+};
+
+const struct vm_ops vm_outside = {
+	.name = "the kernel's calls on altvm's memory",
+	.open = ioctl_open,
+	.close = ioctl_close,
+	.mmap = ioctl_mmap,
+	.munmap = ioctl_munmap,
+	.mprotect = ioctl_mprotect,
+	.mincore = ioctl_mincore,
+	.msync = ioctl_msync,
+	.madvise = ioctl_madvise,
+	.mbind = ioctl_mbind,
+	.set_mempolicy = ioctl_set_mempolicy,
+	.get_mempolicy = ioctl_get_mempolicy,
+	.mremap = ioctl_mremap,
+	.process_vm = native_process_vm,
+	.process_madvise = native_process_madvise,
+	.process_mrelease = native_process_mrelease,
 };
 
 int altvm_ioctl_mmap(int fd, void **addr, size_t len, int prot, int flags)

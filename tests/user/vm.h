@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <linux/altvm.h>
 
@@ -86,11 +87,22 @@ struct vm_ops {
 	int (*munlockall)(struct vm *vm);
 	/* As the system call: where the break then is. */
 	void *(*brk)(struct vm *vm, void *addr);
+	ssize_t (*process_vm)(struct vm *vm, bool write, pid_t pid,
+			      const struct iovec *local, unsigned long nr_local,
+			      const struct iovec *remote,
+			      unsigned long nr_remote, unsigned long flags);
+	ssize_t (*process_madvise)(struct vm *vm, int pidfd,
+				   const struct iovec *vec, size_t nr,
+				   int advice, unsigned int flags);
+	int (*process_mrelease)(struct vm *vm, int pidfd, unsigned int flags);
 };
 
 extern const struct vm_ops vm_native;
 extern const struct vm_ops vm_ioctl;
 extern const struct vm_ops vm_lib;
+
+/* altvm's memory, and the kernel's own calls about other processes. */
+extern const struct vm_ops vm_outside;
 
 /* False if the device is not there and the run does not insist on it. */
 bool vm_available(const struct vm_ops *ops);
