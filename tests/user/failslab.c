@@ -18,6 +18,7 @@
 #include "fixture.h"
 #include "heldio.h"
 #include "memory.h"
+#include "remote.h"
 #include "nodes.h"
 
 /* Two tables, and the edge between them. */
@@ -633,6 +634,63 @@ TEST_F_TIMEOUT(failslab, forks, SLOW)
 	TH_LOG("%ld failures, %ld children", n - 2, children);
 	EXPECT_GT(MAX_NTH, n);
 	EXPECT_LT(0, children);
+}
+
+/* What a call about another process can be. */
+enum other { OTHER_FETCH, OTHER_PUT, OTHER_PIDFD, OTHER_ADVISE, NR_OTHER };
+
+static int do_other(struct vm *vm, struct peer *peer, enum other other)
+{
+	char buffer[3 * PAGE], *p = vm->base + FIRST * PAGE;
+	struct iovec l = { buffer, sizeof(buffer) }, r = { p, sizeof(buffer) };
+	ssize_t n;
+
+	memset(buffer, 1, sizeof(buffer));
+	if (other == OTHER_ADVISE)
+		return ERRNO_OF(vm_process_madvise(vm, peer->pidfd, NULL, 0,
+						   MADV_COLD));
+	n = vm->ops->process_vm(vm, other == OTHER_PUT,
+				other == OTHER_PIDFD ? peer->pidfd : peer->pid,
+				&l, 1, &r, 1,
+				other == OTHER_PIDFD ? ALTVM_PROCESS_PIDFD : 0);
+	if (n < 0)
+		return errno;
+	return n > 0 && n <= (ssize_t)sizeof(buffer) ? 0 : EIO;
+}
+
+/* Each time one that has not done anything yet. */
+TEST_F_TIMEOUT(failslab, other_processes, SLOW)
+{
+	struct peer peer = {};
+	enum other other;
+	long n;
+
+	if (!injection_ready())
+		SKIP(return, "no fault injection");
+	for (other = 0; other < NR_OTHER; other++) {
+		bool injected = true;
+
+		for (n = 1; injected && n < MAX_NTH; n++) {
+			int err;
+
+			ASSERT_EQ(0, prepare(&self->vm));
+			if (peer_fork(&peer))
+				peer_idle(&peer);
+			fail_nth(n);
+			err = do_other(&self->vm, &peer, other);
+			injected = failed_nth();
+			EXPECT_TRUE(!err || (injected &&
+					     (err == ENOMEM || err == EFAULT)))
+			{
+				TH_LOG("%d, %ld: %s", other, n, strerror(err));
+			}
+			EXPECT_EQ(0, do_other(&self->vm, &peer, other));
+			ASSERT_TRUE(contents_ok(&self->vm, all_marked));
+			peer_end(&peer);
+		}
+		TH_LOG("%d: %ld failures", other, n - 2);
+		EXPECT_GT(MAX_NTH, n);
+	}
 }
 
 enum first_step {

@@ -102,6 +102,13 @@ static inline void fixture_open(struct __test_metadata *_metadata,
 	}                                                                     \
 	struct vm
 
+/* Another variant of such a fixture. */
+#define VM_VARIANT(name, variant, its_ops)   \
+	FIXTURE_VARIANT_ADD(name, variant) { \
+		.ops = its_ops,              \
+	};                                   \
+	struct vm
+
 /* A fixture for what only altvm has: an open device and a window. */
 #define ALTVM_FIXTURE(name, pages)                                    \
 	FIXTURE(name)                                                 \
