@@ -16,8 +16,8 @@
  * Which process and with what right: see target.c.
  *
  * Locks: mmap_lock of the other process, for reading, and below that, in
- * process_mrelease, altvm_leaf.lock.  Nothing is entered while user memory is
- * touched or mmap_lock is held.
+ * process_mrelease, altvm_space.lock and altvm_leaf.lock.  Nothing is entered while
+ * user memory is touched or mmap_lock is held.
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
@@ -91,8 +91,8 @@ static unsigned long readable_pages(struct mm_struct *mm, unsigned long addr,
 			break;
 		space = window_space(vma);
 		last = min(vma->vm_end, end);
-		at = space ? readable_in_window(
-				     space, max(at, vma->vm_start), last) :
+		at = space ? readable_in_window(space, max(at, vma->vm_start),
+						last) :
 			     last;
 		if (at < last)
 			return (at - addr) >> PAGE_SHIFT;
@@ -224,7 +224,8 @@ static struct iovec *get_vecs(const void __user *user, unsigned long nr)
 	vecs = kvmalloc_array(nr, sizeof(*vecs), GFP_KERNEL_ACCOUNT);
 	if (!vecs)
 		return ERR_PTR(-ENOMEM);
-	ret = in_compat_syscall() ? get_compat_vecs(vecs, user, nr) :
+	ret = !nr		  ? 0 :
+	      in_compat_syscall() ? get_compat_vecs(vecs, user, nr) :
 				    get_native_vecs(vecs, user, nr);
 	if (!ret)
 		return vecs;
@@ -269,8 +270,8 @@ static int transfer_vecs(struct transfer *t, struct altvm_process_vm *cmd,
 /* As process_vm_rw_core() in mm/.  The caller's memory is known. */
 static int transfer_remote(struct transfer *t, struct altvm_process_vm *cmd)
 {
-	struct iovec *vecs = get_vecs(u64_to_user_ptr(cmd->remote),
-				      cmd->nr_remote);
+	struct iovec *vecs =
+		get_vecs(u64_to_user_ptr(cmd->remote), cmd->nr_remote);
 	unsigned long nr = 0;
 	int ret = 0;
 
@@ -379,8 +380,9 @@ static int advise_vec(struct mm_struct *mm, const struct iov_iter *vec,
 	};
 
 	return altvm_advise_check(&part) ?:
-	       advise_windows(mm, part.addr, part.addr + PAGE_ALIGN(part.length),
-			      advice);
+					   advise_windows(mm, part.addr,
+							  part.addr + PAGE_ALIGN(part.length),
+							  advice);
 }
 
 /* Has the process any window?  Return: 0, -ENXIO, -EINTR. */
@@ -481,8 +483,7 @@ static bool is_dying(struct task_struct *task)
 }
 
 /* As process_shares_mm() in mm/. */
-static bool process_has(struct task_struct *process,
-			const struct mm_struct *mm)
+static bool process_has(struct task_struct *process, const struct mm_struct *mm)
 {
 	struct task_struct *t;
 
@@ -556,19 +557,47 @@ static void reap_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		altvm_pte_zap(space, start, end);
 		altvm_leaf_strip(leaf, start, end);
 	}
-	altvm_leaf_trim(leaf);
 	mutex_unlock(&leaf->lock);
 }
 
-static void reap_space(struct altvm_space *space)
+/*
+ * In a range that is busy, TLBs may still have addresses that its pages have been moved
+ * away from.  So nothing may be busy.
+ */
+static int reap_space(struct altvm_space *space)
 {
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
+	int ret;
 
-	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
-		reap_leaf(space, leaf, lo, hi);
-		cond_resched();
+	mutex_lock(&space->lock);
+	ret = altvm_tree_wait_locked(space, space->start, space->limit);
+	if (!ret) {
+		altvm_for_each_leaf(space, leaf, space->start, space->limit, lo,
+				    hi) {
+			reap_leaf(space, leaf, lo, hi);
+			cond_resched();
+		}
 	}
+	mutex_unlock(&space->lock);
+	return ret;
+}
+
+static int reap_locked(struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	int ret = 0;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	/* Set by exit_mmap() when nothing is left to free. */
+	if (test_bit(MMF_OOM_SKIP, &mm->flags))
+		return 0;
+	/* First, see altvm_fault_is_reaped(). */
+	set_bit(MMF_UNSTABLE, &mm->flags);
+	for_each_vma(vmi, vma)
+		if (!ret && window_space(vma))
+			ret = reap_space(window_space(vma));
+	return ret;
 }
 
 /*
@@ -577,21 +606,13 @@ static void reap_space(struct altvm_space *space)
  */
 static int reap_windows(struct mm_struct *mm)
 {
-	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
+	int ret;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	/* Set by exit_mmap() when nothing is left to free. */
-	if (!test_bit(MMF_OOM_SKIP, &mm->flags)) {
-		/* First, see altvm_fault_is_reaped(). */
-		set_bit(MMF_UNSTABLE, &mm->flags);
-		for_each_vma(vmi, vma)
-			if (window_space(vma))
-				reap_space(window_space(vma));
-	}
+	ret = reap_locked(mm);
 	mmap_read_unlock(mm);
-	return 0;
+	return ret;
 }
 
 /**

@@ -105,7 +105,7 @@ static int look_up(struct pid *pid, const char *name, struct path *path)
 	snprintf(buf, sizeof(buf), "%d/%s", pid_nr(pid), name);
 	ret = vfs_path_lookup(proc_mnt->mnt_root, proc_mnt, buf, 0, path);
 	revert_creds(old);
-	return ret == -ENOENT ? -ESRCH : ret;
+	return ret;
 }
 
 /* Let the kernel check, with @cred.  Return: 0, and @file is open; its errno. */
@@ -228,6 +228,9 @@ struct mm_struct *altvm_target_mm(struct pid *pid, enum altvm_target_mode mode)
 
 	ret = look_up(pid, mode == ALTVM_TARGET_ATTACH ? "mem" : "environ",
 		      &path);
+	/* What could not be made for want of memory does not exist for proc. */
+	if (ret == -ENOENT)
+		ret = pid_is_alive(pid) ? -ENOMEM : -ESRCH;
 	if (ret)
 		return ERR_PTR(ret);
 	mm = checked_mm(&path, mode);
