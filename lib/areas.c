@@ -7,7 +7,8 @@
  * process that forked has windows at the same place in its children.  "self"
  * marks the reader's own.  The lines of its areas follow:
  *
- *   altvm-window:	START-END pid PID mapped SIZE kB locked SIZE kB self
+ *   altvm-window:	START-END pid PID mapped SIZE kB locked SIZE kB swapped SIZE kB self
+ *   altvm-swap:	out PAGES in PAGES freed PAGES
  *   START-END rw-p OFFSET DEV INODE [FLAG FLAG...] PATH
  */
 #include <string.h>

@@ -182,22 +182,26 @@ bool altvm_pte_young(struct altvm_space *space, unsigned long addr)
 	return w.young;
 }
 
+/*
+ * Of the zero page, it says whether it was mapped ahead.  Of files, it is the kernel's
+ * reclaim that wants to know.
+ */
+static bool may_age(const struct walk *w, const struct page *page)
+{
+	return altvm_page_is_real(page) || (!page && !w->bitmap);
+}
+
 static int walk_age(pte_t *pte, unsigned long addr, void *data)
 {
 	struct walk *w = data;
 
-	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
-		struct page *page = altvm_leaf_page(w->leaf, addr);
-
-		/* Of the zero page, it says whether it was mapped ahead. */
-		if ((page && !altvm_page_is_real(page)) ||
-		    !pte_present(ptep_get(pte)) ||
-		    !test_and_clear_bit(_PAGE_BIT_ACCESSED,
-					(unsigned long *)&pte->pte))
-			continue;
-		if (w->bitmap)
+	for (; addr < w->end; addr += PAGE_SIZE, pte++)
+		if (may_age(w, altvm_leaf_page(w->leaf, addr)) &&
+		    pte_present(ptep_get(pte)) &&
+		    test_and_clear_bit(_PAGE_BIT_ACCESSED,
+				       (unsigned long *)&pte->pte) &&
+		    w->bitmap)
 			__set_bit(pte_index(addr), w->bitmap);
-	}
 	return 0;
 }
 
@@ -207,7 +211,8 @@ static int walk_age(pte_t *pte, unsigned long addr, void *data)
  * @leaf: locked
  * @start: in its 2 MiB
  * @end: exclusive
- * @young: PTRS_PER_PTE bits: those of pages that were accessed are set; or NULL
+ * @young: PTRS_PER_PTE bits: those of stored pages that were accessed are set; or NULL,
+ *	then what is mapped of files is meant, too
  *
  * Does not flush, as ptep_clear_flush_young() on this architecture: an access through
  * a TLB entry that is left will not be noted.

@@ -132,15 +132,14 @@ static void out_range(struct out *o, unsigned long start, unsigned long end)
 {
 	unsigned long run;
 
-	for (; start < end; start = max(run, start + PAGE_SIZE)) {
+	/* The page after a run stays. */
+	for (; start < end; start = run + PAGE_SIZE) {
 		for (run = start; run < end && may_go(o, run);)
 			run += PAGE_SIZE;
-		if (run == start)
-			continue;
-		altvm_pte_zap(o->space, start, run);
+		if (run > start)
+			altvm_pte_zap(o->space, start, run);
 		for (; start < run; start += PAGE_SIZE)
 			out_page(o, start);
-		start = run - PAGE_SIZE;
 	}
 }
 
@@ -171,20 +170,30 @@ static bool leaf_is_lazy(const struct altvm_leaf *leaf)
 	return false;
 }
 
-/* All areas of a leaf: what has not been accessed. */
+/* Has anything stored not been accessed? */
+static bool any_old(const struct out *o)
+{
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
+		if (altvm_page_is_real(o->leaf->pages[i]) &&
+		    !test_bit(i, o->young))
+			return true;
+	return false;
+}
+
+/* All areas of a leaf: what has not been accessed.  It has something. */
 static void out_old(struct out *o)
 {
 	unsigned long start = max(o->leaf->start, o->space->start);
 	unsigned long end = min(o->leaf->start + PMD_SIZE, o->space->limit);
 	struct altvm_area area;
 
+	altvm_pte_age(o->space, o->leaf, start, end, o->young);
+	if (!any_old(o) || altvm_leaf_unshare(o->leaf, OUT_GFP))
+		return;
 	altvm_for_each_area(o->space, &area, start, end) {
 		altvm_area_clip(&area, start, end);
-		if (area.attr & (ALTVM_ATTR_BUSY | VM_LOCKED))
-			continue;
-		altvm_pte_age(o->space, o->leaf, area.start, area.end,
-			      o->young);
-		out_range(o, area.start, area.end);
+		if (!(area.attr & (ALTVM_ATTR_BUSY | VM_LOCKED)))
+			out_range(o, area.start, area.end);
 	}
 	if (o->leaf->lazy && o->leaf->nr)
 		o->leaf->lazy = leaf_is_lazy(o->leaf);
@@ -215,8 +224,7 @@ unsigned long altvm_swap_reclaim(struct altvm_leaf *leaf, bool write,
 	if (!mutex_trylock(&leaf->lock))
 		return 0;
 	o.full = !leaf->nr || !write || !leaf_has_room(leaf);
-	if (leaf->nr && (!o.full || leaf->lazy) &&
-	    !altvm_leaf_unshare(leaf, OUT_GFP))
+	if (leaf->nr && (!o.full || leaf->lazy))
 		out_old(&o);
 	mutex_unlock(&leaf->lock);
 	out_finish(&o);
@@ -267,14 +275,15 @@ static void leaf_free(struct out *o, const struct altvm_area *area)
 	bool alone = leaf->nr && altvm_leaf_is_alone(leaf);
 	unsigned long addr, run;
 
-	for (addr = area->start; leaf->nr && addr < area->end;
-	     addr = max(run, addr + PAGE_SIZE)) {
-		for (run = addr; alone && run < area->end && is_alone(leaf, run);)
+	for (addr = area->start; addr < area->end; addr = run + PAGE_SIZE) {
+		for (run = addr;
+		     alone && run < area->end && is_alone(leaf, run);)
 			run += PAGE_SIZE;
 		if (run > addr)
 			free_run(o, addr, run, area->attr);
-		else if (altvm_page_is_slot(altvm_leaf_page(leaf, addr)))
-			altvm_leaf_strip(leaf, addr, addr + PAGE_SIZE);
+		if (run < area->end &&
+		    altvm_page_is_slot(altvm_leaf_page(leaf, run)))
+			altvm_leaf_strip(leaf, run, run + PAGE_SIZE);
 	}
 }
 
@@ -319,7 +328,7 @@ static void pageout_file(struct altvm_file_area *fa, unsigned long start,
 	}
 }
 
-/* Unmap what is not stored of a file area; as do_pageout.  The leaf is locked. */
+/* Unmap what is not stored of a file area.  The leaf is locked. */
 static void unmap_file(struct out *o, const struct altvm_area *area)
 {
 	unsigned long start = area->start, end;
@@ -416,8 +425,6 @@ int altvm_swap_area(struct altvm_space *space, struct altvm_area *area,
 		return -EINVAL;
 	fa = get_backing(space, area, advice);
 	altvm_for_each_leaf(space, leaf, area->start, area->end, lo, hi) {
-		if (fa)
-			hi = clamp(hi, lo + PAGE_SIZE, fa->vma.vm_end);
 		advise_leaf(space, leaf, lo, hi, fa, advice);
 		cond_resched();
 		if (altvm_space_wanted(space) ||
