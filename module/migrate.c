@@ -42,6 +42,7 @@
  * @end: exclusive
  * @failed: pages that could not be moved so far
  * @stuck: those of this leaf that could not be moved this time
+ * @cached: those of this leaf that are a file's
  * @wanted: those of this leaf that are to be moved, a bit each
  * @pages: new pages for them, or NULL
  */
@@ -49,14 +50,16 @@ struct mover {
 	const struct altvm_migrate *how;
 	struct altvm_space *space;
 	struct altvm_leaf *leaf;
-	unsigned long start, end, failed, stuck;
+	unsigned long start, end, failed, stuck, cached;
 	DECLARE_BITMAP(wanted, PTRS_PER_PTE);
 	struct page *pages[PTRS_PER_PTE];
 };
 
-static bool is_misplaced(const struct page *page, const nodemask_t *nodes)
+/* What is broken stays where it is, and is nobody's any more. */
+static bool is_misplaced(struct page *page, const nodemask_t *nodes)
 {
-	return altvm_page_is_real(page) && !node_isset(page_to_nid(page), *nodes);
+	return altvm_page_is_real(page) && !PageHWPoison(page) &&
+	       !node_isset(page_to_nid(page), *nodes);
 }
 
 /**
@@ -109,6 +112,15 @@ static bool is_wanted(struct mover *m, unsigned long addr)
 	return false;
 }
 
+/* Pages of a file that would have to be moved.  The leaf is locked. */
+static unsigned long count_cached(const struct mover *m,
+				  const struct altvm_area *area)
+{
+	return altvm_pte_count_misplaced(m->space, m->leaf, area->start,
+					 area->end, &m->how->nodes,
+					 m->how->all);
+}
+
 /* What is to be moved of a leaf.  Return: is there anything? */
 static bool look(struct mover *m)
 {
@@ -117,6 +129,7 @@ static bool look(struct mover *m)
 
 	bitmap_zero(m->wanted, PTRS_PER_PTE);
 	m->stuck = 0;
+	m->cached = 0;
 	mutex_lock(&leaf->lock);
 	altvm_for_each_area(m->space, &area, m->start, m->end) {
 		altvm_area_clip(&area, m->start, m->end);
@@ -127,11 +140,7 @@ static bool look(struct mover *m)
 			if (is_wanted(m, at))
 				__set_bit(pte_index(at), m->wanted);
 		if (area.fa)
-			m->stuck += altvm_pte_count_misplaced(m->space, leaf,
-							      area.start,
-							      area.end,
-							      &m->how->nodes,
-							      m->how->all);
+			m->cached += count_cached(m, &area);
 	}
 	mutex_unlock(&leaf->lock);
 	return !bitmap_empty(m->wanted, PTRS_PER_PTE);
@@ -145,14 +154,15 @@ static unsigned long nth_address(const struct mover *m, unsigned int n)
 /* New pages for what is wanted. */
 static void provide(struct mover *m)
 {
+	const gfp_t gfp = __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	unsigned int n;
 
 	for_each_set_bit(n, m->wanted, PTRS_PER_PTE) {
+		unsigned long addr = nth_address(m, n);
+
 		if (!m->pages[n])
-			m->pages[n] = altvm_policy_alloc_at(m->space,
-							    nth_address(m, n),
-							    __GFP_RETRY_MAYFAIL |
-							    __GFP_NOWARN);
+			m->pages[n] =
+				altvm_policy_alloc_at(m->space, addr, gfp);
 		if (m->pages[n])
 			continue;
 		__clear_bit(n, m->wanted);
@@ -228,7 +238,7 @@ static void move_leaf(struct mover *m)
 			break;
 		cond_resched();
 	}
-	m->failed += m->stuck;
+	m->failed += m->stuck + m->cached;
 	for (n = 0; n < PTRS_PER_PTE; n++) {
 		if (m->pages[n])
 			put_page(m->pages[n]);

@@ -284,8 +284,7 @@ static int table_reclaim(struct altvm_space *space)
 
 	/* Whoever has made a range busy may be going to put back what was there. */
 	if (space->nr_busy)
-		return altvm_tree_wait_locked(space, space->start,
-					      space->limit) ?:
+		return altvm_tree_wait_locked(space, space->start, space->limit) ?:
 			       -EAGAIN;
 	__set_bit(space->policy, used);
 	altvm_for_each_area(space, &area, space->start, space->limit)
@@ -547,9 +546,8 @@ static int bind_check(struct altvm_space *space, struct bind *bind)
 	int ret;
 
 	altvm_for_each_area(space, &area, start, end) {
-		if (bind->policy &&
-		    ((!any && area.start > bind->start) ||
-		     !is_followed(space, bind, area.end)))
+		if (bind->policy && ((!any && area.start > bind->start) ||
+				     !is_followed(space, bind, area.end)))
 			return -EFAULT;
 		any = true;
 		if (!bind->strict)
@@ -612,7 +610,7 @@ static int bind_locked(struct altvm_space *space, struct bind *bind)
 
 	do
 		ret = altvm_tree_wait_locked(space, start, end) ?:
-			      bind_check(space, bind) ?:
+			      bind_check(space, bind)		?:
 			      table_index(space, bind->policy, &index);
 	while (ret == -EAGAIN);
 	if (ret)
@@ -867,7 +865,7 @@ static int answer_area(struct altvm_space *space, struct answer *answer,
 		ret = get_area(space, addr, &attr, &fa);
 		if (ret == -EBUSY)
 			ret = altvm_tree_wait(space, addr & PAGE_MASK) ?:
-				      -EAGAIN;
+									 -EAGAIN;
 	} while (ret == -EAGAIN);
 	if (ret)
 		return ret;

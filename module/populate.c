@@ -106,8 +106,8 @@ static int populate_alloc(struct altvm_space *space, unsigned long addr,
 			  struct page **pages)
 {
 	for (; nr; nr--, addr += PAGE_SIZE, pages++) {
-		*pages = altvm_policy_alloc(space, attr, NULL, addr,
-					    __GFP_ZERO);
+		*pages =
+			altvm_policy_alloc(space, attr, NULL, addr, __GFP_ZERO);
 		if (!*pages)
 			return -ENOMEM;
 	}

@@ -453,7 +453,7 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 	int ret;
 
 	ret = altvm_tree_clone(child, parent) ?:
-		      altvm_policy_clone(child, parent);
+						altvm_policy_clone(child, parent);
 	if (!ret && parent->special)
 		ret = altvm_file_clone_all(child);
 	if (ret)

@@ -26,15 +26,8 @@
 #define STATIC MPOL_F_STATIC_NODES
 #define RELATIVE MPOL_F_RELATIVE_NODES
 
-/* clang-format off */
-#define NEED_TWO_NODES()                            \
-	do {                                        \
-		if (!nodes_are_two())               \
-			SKIP(return, "one node");   \
-	} while (0)
-/* clang-format on */
-
 VM_FIXTURE(numa, ZONE);
+ALTVM_FIXTURE(altvm_numa, ZONE);
 
 static int bind_pages(struct vm *vm, size_t page, size_t pages, int mode,
 		      unsigned long nodes, unsigned int flags)
@@ -68,12 +61,8 @@ static bool is_marked(const char *at, size_t pages)
 	return true;
 }
 
-static const int modes[] = { MPOL_DEFAULT,
-			     MPOL_PREFERRED,
-			     MPOL_BIND,
-			     MPOL_INTERLEAVE,
-			     MPOL_LOCAL,
-			     PREFERRED_MANY,
+static const int modes[] = { MPOL_DEFAULT,	 MPOL_PREFERRED, MPOL_BIND,
+			     MPOL_INTERLEAVE,	 MPOL_LOCAL,	 PREFERRED_MANY,
 			     WEIGHTED_INTERLEAVE };
 
 /* --- what is refused */
@@ -178,14 +167,13 @@ TEST_F(numa, ranges)
 		EXPECT_FAIL(err, bind_pages(vm, FIRST + NR - 2, 3, m, mode, 0));
 		ASSERT_EQ(0, vm_munmap(vm, vm_page(vm, FIRST + 4), PAGE));
 		EXPECT_FAIL(err, bind_pages(vm, FIRST, NR, m, mode, 0));
-		EXPECT_FAIL(err, vm_mbind(vm, vm->base, ZONE * PAGE, m, mode,
-					  0));
+		EXPECT_FAIL(err,
+			    vm_mbind(vm, vm->base, ZONE * PAGE, m, mode, 0));
 		EXPECT_FAIL(EFAULT, bind_pages(vm, FIRST + 4, 1, m, mode, 0));
 		EXPECT_EQ(MPOL_DEFAULT,
 			  vm_policy(vm, vm_page(vm, FIRST + 5), NULL));
 		EXPECT_EQ(2, vm_areas(vm));
-		ASSERT_NE(MAP_FAILED,
-			  (void *)vm_map_at(vm, FIRST + 4, 1, RW));
+		ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST + 4, 1, RW));
 	}
 }
 
@@ -228,11 +216,10 @@ TEST_F(numa, sets_of_nodes)
 	EXPECT_FAIL(EFAULT, TRY(edge, PAGE * 8 + 1));
 	EXPECT_FAIL(EFAULT, TRY((unsigned long *)8, 2));
 	EXPECT_FAIL(EFAULT, TRY((unsigned long *)-8UL, 2));
-	EXPECT_FAIL(EFAULT,
-		    TRY((unsigned long *)vm_page(vm, FIRST + NR), 2));
+	EXPECT_FAIL(EFAULT, TRY((unsigned long *)vm_page(vm, FIRST + NR), 2));
 	/* The mode is looked at first, the range afterwards. */
-	EXPECT_FAIL(EINVAL, vm->ops->mbind(vm, p, PAGE, 99,
-					   (unsigned long *)8, 2, 0));
+	EXPECT_FAIL(EINVAL,
+		    vm->ops->mbind(vm, p, PAGE, 99, (unsigned long *)8, 2, 0));
 	EXPECT_FAIL(EFAULT, vm->ops->mbind(vm, p + 1, PAGE, MPOL_BIND,
 					   (unsigned long *)8, 2, 99));
 	/* The window itself can hold them. */
@@ -271,17 +258,17 @@ TEST_F(numa, what_can_be_asked)
 				      MPOL_F_MEMS_ALLOWED));
 	EXPECT_EQ(0, mode);
 	EXPECT_EQ(nodes_there(), nodes);
-	EXPECT_EQ(0, vm_get_mempolicy(vm, &mode, &nodes, p,
-				      MPOL_F_MEMS_ALLOWED));
+	EXPECT_EQ(0,
+		  vm_get_mempolicy(vm, &mode, &nodes, p, MPOL_F_MEMS_ALLOWED));
 	EXPECT_EQ(0, vm->ops->get_mempolicy(vm, NULL, NULL, 0, NULL, 0));
-	EXPECT_EQ(0, vm->ops->get_mempolicy(vm, &mode, NULL, 0, p,
-					    MPOL_F_ADDR));
+	EXPECT_EQ(0,
+		  vm->ops->get_mempolicy(vm, &mode, NULL, 0, p, MPOL_F_ADDR));
 	/* Too little room, or too much. */
 	EXPECT_FAIL(EINVAL, vm->ops->get_mempolicy(vm, &mode, set, 0, NULL, 0));
 	EXPECT_EQ(0, vm->ops->get_mempolicy(vm, &mode, set, PAGE * 8 + 1, NULL,
 					    0));
-	EXPECT_FAIL(EINVAL, vm->ops->get_mempolicy(vm, &mode, set,
-						   PAGE * 8 + 2, NULL, 0));
+	EXPECT_FAIL(EINVAL, vm->ops->get_mempolicy(vm, &mode, set, PAGE * 8 + 2,
+						   NULL, 0));
 	/* What there is room for is cleared, and no more. */
 	memset(set, 0xff, sizeof(set));
 	EXPECT_EQ(0, vm->ops->get_mempolicy(vm, &mode, set, 10 * 64, NULL,
@@ -295,21 +282,16 @@ TEST_F(numa, what_can_be_asked)
 	ASSERT_EQ(0, munmap((char *)edge + PAGE, PAGE));
 	edge += PAGE / 8 - 1;
 	EXPECT_EQ(0, vm->ops->get_mempolicy(vm, &mode, edge, 64, NULL, 0));
-	EXPECT_FAIL(EFAULT, vm->ops->get_mempolicy(vm, &mode, edge, NODES_MAX + 64,
-						   NULL, 0));
-	EXPECT_FAIL(EFAULT, vm->ops->get_mempolicy(vm, &mode, (void *)8, 64,
-						   NULL, 0));
+	EXPECT_FAIL(EFAULT, vm->ops->get_mempolicy(vm, &mode, edge,
+						   NODES_MAX + 64, NULL, 0));
+	EXPECT_FAIL(EFAULT,
+		    vm->ops->get_mempolicy(vm, &mode, (void *)8, 64, NULL, 0));
 }
 
 /* Random arguments: what the kernel says is right. */
-struct pair {
-	struct vm *vm[2];
+static const unsigned long odd_maxnodes[] = {
+	0, 1, 2, 3, 17, 64, 65, 1024, 1025, 2000, PAGE * 8 + 1, PAGE * 8 + 2
 };
-
-static const unsigned long odd_maxnodes[] = { 0,   1,	2,	3,
-					      17,  64,	65,	1024,
-					      1025, 2000, PAGE * 8 + 1,
-					      PAGE * 8 + 2 };
 
 /* Two equal zones: pages, some of them touched, a hole, and a file. */
 static int furnish(struct vm *vm, int fd)
@@ -326,102 +308,118 @@ static int furnish(struct vm *vm, int fd)
 	return 0;
 }
 
-TEST(odd_arguments)
+enum odd_call { ODD_BIND = 0, ODD_SET = 6, ODD_GET = 7, ODD_GET_AREA = 9 };
+
+/* A call with odd arguments. */
+struct odd {
+	enum odd_call call;
+	size_t page, off, len;
+	int mode;
+	unsigned int flags;
+	unsigned long maxnode;
+	bool null;
+	unsigned long set[PAGE / 8 + 8];
+};
+
+static void odd_make(struct rng *rng, struct odd *odd)
 {
-	const struct vm_ops *ops[2] = { &vm_native, &vm_ioctl };
-	struct rng rng = { .state = env_number("ALTVM_SEED", 7) };
-	unsigned long set[2][PAGE / 8 + 8];
-	int fd = nameless_file(files_dir(), ZONE * PAGE);
-	struct vm vms[2];
-	long n, i, k;
+	memset(odd, 0, sizeof(*odd));
+	odd->call = rng_below(rng, 10);
+	odd->page = FIRST - 2 + rng_below(rng, NR + 4);
+	odd->off = rng_below(rng, 20) ? 0 : 7;
+	odd->len = rng_below(rng, 6) * PAGE;
+	odd->mode = modes[rng_below(rng, ARRAY_SIZE(modes))];
+	if (!rng_below(rng, 3))
+		odd->mode |= 1 << (8 + rng_below(rng, 9));
+	/* Where pages are by chance, and how they move, is not compared. */
+	if (!rng_below(rng, 3))
+		odd->flags = rng_below(rng, 4) << (odd->call < ODD_SET ? 3 : 1);
+	odd->maxnode = odd_maxnodes[rng_below(rng, ARRAY_SIZE(odd_maxnodes))];
+	odd->null = !rng_below(rng, 8);
+	if (rng_below(rng, 4))
+		odd->set[0] = rng_below(rng, 8);
+	if (!rng_below(rng, 8))
+		odd->set[rng_below(rng, PAGE / 8)] = 1;
+}
 
-	if (!vm_available(&vm_ioctl))
-		SKIP(return, "no " DEVICE);
-	ASSERT_LE(0, fd);
-	for (k = 0; k < 2; k++) {
-		ASSERT_EQ(0, vm_open(&vms[k], ops[k], ZONE * PAGE));
-		ASSERT_EQ(0, furnish(&vms[k], fd));
+/* Return: errno.  @mode and what is in @odd: what is told. */
+static int odd_do(struct vm *vm, struct odd *odd, int *mode)
+{
+	char *addr = vm_page(vm, odd->page) + odd->off;
+	unsigned long *set = odd->null ? NULL : odd->set;
+	unsigned int flags = odd->flags;
+	int err;
+
+	*mode = -1;
+	if (odd->call < ODD_SET)
+		return ERRNO_OF(vm->ops->mbind(vm, addr, odd->len, odd->mode,
+					       set, odd->maxnode, flags));
+	if (odd->call >= ODD_GET) {
+		flags |= odd->call >= ODD_GET_AREA ? MPOL_F_ADDR : 0;
+		addr = flags & MPOL_F_ADDR ? addr : NULL;
+		return ERRNO_OF(vm->ops->get_mempolicy(
+			vm, mode, set, odd->maxnode, addr, flags));
 	}
+	err = ERRNO_OF(
+		vm->ops->set_mempolicy(vm, odd->mode, set, odd->maxnode));
+	vm_get_mempolicy(vm, mode, odd->set, NULL, 0);
+	/* Not to be in the way of the other system. */
+	vm->ops->set_mempolicy(vm, MPOL_DEFAULT, NULL, 0);
+	return err;
+}
+
+/* Is every page's policy the same in both? */
+static bool same_policies(struct vm vms[2])
+{
+	unsigned long nodes[2] = { 0 };
+	int mode[2];
+	size_t i;
+	int k;
+
+	for (i = FIRST - 1; i <= FIRST + NR; i++) {
+		for (k = 0; k < 2; k++)
+			mode[k] = vm_policy(&vms[k], vm_page(&vms[k], i),
+					    &nodes[k]);
+		if (mode[0] != mode[1] || nodes[0] != nodes[1])
+			return false;
+	}
+	return vm_areas(&vms[0]) == vm_areas(&vms[1]);
+}
+
+TEST_F_TIMEOUT(altvm_numa, odd_arguments, SLOW)
+{
+	struct rng rng = { .state = env_number("ALTVM_SEED", 7) };
+	int fd = nameless_file(files_dir(), ZONE * PAGE);
+	int err[2], mode[2], n, k;
+	struct vm vms[2] = { [1] = self->vm };
+	struct odd odd[2];
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, vm_open(&vms[0], &vm_native, ZONE * PAGE));
+	for (k = 0; k < 2; k++)
+		ASSERT_EQ(0, furnish(&vms[k], fd));
 	for (n = 0; n < scaled(3000); n++) {
-		unsigned long maxnode =
-			odd_maxnodes[rng_below(&rng, ARRAY_SIZE(odd_maxnodes))];
-		long page = FIRST - 2 + (long)rng_below(&rng, NR + 4);
-		size_t len = rng_below(&rng, 6) * PAGE;
-		int mode = modes[rng_below(&rng, ARRAY_SIZE(modes))];
-		unsigned int flags = 0;
-		int err[2], what = rng_below(&rng, 10), got[2] = { -1, -1 };
-		bool null = !rng_below(&rng, 8);
-		size_t off = rng_below(&rng, 20) ? 0 : 7;
-
-		if (!rng_below(&rng, 3))
-			mode |= 1 << (8 + rng_below(&rng, 9));
-		if (!rng_below(&rng, 3))
-			flags = rng_below(&rng, what < 6 ? 32 : 16);
-		/* Moving a file's pages is different, and where they are is chance. */
-		if (what < 6)
-			flags &= ~(STRICT | MOVE | MOVE_ALL);
-		memset(set, 0, sizeof(set));
-		if (rng_below(&rng, 4))
-			set[0][0] = rng_below(&rng, 8);
-		if (!rng_below(&rng, 8))
-			set[0][rng_below(&rng, PAGE / 8)] = 1;
-		memcpy(set[1], set[0], sizeof(set[0]));
-		for (k = 0; k < 2; k++) {
-			struct vm *vm = &vms[k];
-			char *addr = vm_page(vm, page) + off;
-			unsigned long *nodes = null ? NULL : set[k];
-
-			if (what < 6)
-				err[k] = ERRNO_OF(ops[k]->mbind(vm, addr, len,
-								mode, nodes,
-								maxnode,
-								flags));
-			else if (what < 7)
-				err[k] = ERRNO_OF(ops[k]->set_mempolicy(
-					vm, mode, nodes, maxnode));
-			else if (what < 9)
-				err[k] = ERRNO_OF(ops[k]->get_mempolicy(
-					vm, &got[k], nodes, maxnode,
-					flags & MPOL_F_ADDR ? addr : NULL,
-					/* By chance: where pages are. */
-					flags & ~MPOL_F_NODE));
-			else
-				err[k] = ERRNO_OF(ops[k]->get_mempolicy(
-					vm, &got[k], nodes, maxnode, addr,
-					MPOL_F_ADDR));
-			if (what == 6) {
-				vm_get_mempolicy(vm, &got[k], set[k], NULL, 0);
-				/* Not to be in the way of the other. */
-				ops[k]->set_mempolicy(vm, MPOL_DEFAULT, NULL,
-						      0);
-			}
-		}
+		odd_make(&rng, &odd[0]);
+		odd[1] = odd[0];
+		for (k = 0; k < 2; k++)
+			err[k] = odd_do(&vms[k], &odd[k], &mode[k]);
 		ASSERT_EQ(err[0], err[1])
 		{
-			TH_LOG("round %ld: what %d page %ld+%zu len %zu mode %#x maxnode %lu flags %#x nodes %#lx",
-			       n, what, page, off, len, mode, maxnode, flags,
-			       set[0][0]);
+			TH_LOG("%d: call %d, page %zu + %zu, length %zu", n,
+			       odd->call, odd->page, odd->off, odd->len);
+			TH_LOG("mode %#x, flags %#x, maxnode %lu, nodes %#lx",
+			       odd->mode, odd->flags, odd->maxnode,
+			       odd->set[0]);
 		}
 		/* Natively something may be told before an error is found. */
 		if (!err[0])
-			ASSERT_EQ(got[0], got[1]);
-		ASSERT_EQ(0, memcmp(set[0], set[1], sizeof(set[0])));
+			ASSERT_EQ(mode[0], mode[1]);
+		ASSERT_EQ(0, memcmp(&odd[0], &odd[1], sizeof(odd[0])));
 		/* To look at all costs more than to change it. */
-		if (n % 16)
-			continue;
-		for (i = FIRST - 1; i <= FIRST + NR; i++) {
-			unsigned long in[2] = { 0 };
-
-			for (k = 0; k < 2; k++)
-				got[k] = vm_policy(&vms[k],
-						   vm_page(&vms[k], i), &in[k]);
-			ASSERT_EQ(got[0], got[1]);
-			ASSERT_EQ(in[0], in[1]);
-		}
-		ASSERT_EQ(vm_areas(&vms[0]), vm_areas(&vms[1]));
+		if (n % 16 == 0)
+			ASSERT_TRUE(same_policies(vms));
 	}
 	vm_close(&vms[0]);
-	vm_close(&vms[1]);
 	close(fd);
 }
 
@@ -495,8 +493,8 @@ TEST_F(numa, what_is_told)
 		for (t = told; t < told + ARRAY_SIZE(told); t++) {
 			EXPECT_EQ(0, bind_pages(vm, FIRST + 2, 4, t->mode,
 						t->nodes, 0));
-			EXPECT_EQ(t->as, vm_policy(vm, vm_page(vm, FIRST + 3),
-						   &nodes))
+			EXPECT_EQ(t->as,
+				  vm_policy(vm, vm_page(vm, FIRST + 3), &nodes))
 			{
 				TH_LOG("%s, %#x", memory_name(m), t->mode);
 			}
@@ -506,8 +504,8 @@ TEST_F(numa, what_is_told)
 			if (m)
 				continue;
 			EXPECT_EQ(0, vm_set_mempolicy(vm, t->mode, t->nodes));
-			EXPECT_EQ(0, vm_get_mempolicy(vm, &mode, &nodes, NULL,
-						      0));
+			EXPECT_EQ(0,
+				  vm_get_mempolicy(vm, &mode, &nodes, NULL, 0));
 			EXPECT_EQ(t->as, mode);
 			EXPECT_EQ(t->nodes_as, nodes);
 			EXPECT_EQ(0, vm_set_mempolicy(vm, MPOL_DEFAULT, 0));
@@ -528,7 +526,8 @@ TEST_F(numa, the_next_node)
 	int mode, node;
 
 	for (mode = MPOL_BIND; mode <= WEIGHTED_INTERLEAVE; mode++) {
-		int err = mode == MPOL_INTERLEAVE || mode == WEIGHTED_INTERLEAVE ?
+		int err = mode == MPOL_INTERLEAVE ||
+					  mode == WEIGHTED_INTERLEAVE ?
 				  0 :
 				  EINVAL;
 
@@ -606,7 +605,7 @@ TEST_F(numa, later_calls)
 {
 	struct vm *vm = &self->vm;
 	char *p = vm_page(vm, FIRST);
-	enum memory m;
+	enum memory m, type;
 	pid_t pid;
 
 	for_each_memory(m) {
@@ -638,11 +637,8 @@ TEST_F(numa, later_calls)
 				    p + 20 * PAGE));
 		EXPECT_EQ(MPOL_BIND, vm_policy(vm, p + 21 * PAGE, NULL));
 		/* What is new has none. */
-		ASSERT_NE(MAP_FAILED,
-			  (void *)memory_map(vm, m == SHARED_ANON ?
-							 PRIVATE_ANON :
-							 m,
-					     FIRST, 1, RW, fd));
+		type = m == SHARED_ANON ? PRIVATE_ANON : m;
+		ASSERT_EQ(p, memory_map(vm, type, FIRST, 1, RW, fd));
 		EXPECT_EQ(MPOL_DEFAULT, vm_policy(vm, p, NULL));
 		EXPECT_EQ(0, vm_munmap(vm, p, 32 * PAGE));
 		EXPECT_EQ(-1, vm_policy(vm, p, NULL));
@@ -670,14 +666,14 @@ static const char *touched(struct vm *vm, enum memory m, int mode,
 
 TEST_F(numa, where_pages_come_from)
 {
-	static const int single[] = { MPOL_BIND, MPOL_PREFERRED,
-				      PREFERRED_MANY, MPOL_INTERLEAVE,
-				      WEIGHTED_INTERLEAVE };
+	static const int single[] = { MPOL_BIND, MPOL_PREFERRED, PREFERRED_MANY,
+				      MPOL_INTERLEAVE, WEIGHTED_INTERLEAVE };
 	struct vm *vm = &self->vm;
 	enum memory m;
 	size_t i;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	for_each_memory(m) {
 		/* A file's own pages are where they are read. */
 		int fd = nameless_file(files_dir(), ZONE * PAGE);
@@ -709,7 +705,8 @@ TEST_F(numa, the_local_node)
 	enum memory m;
 	int node;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	for (node = 0; node < 2; node++) {
 		const char *want = node ? ALL1 : ALL0;
 
@@ -734,7 +731,8 @@ TEST_F(numa, interleaving)
 	int fd = nameless_file(files_dir(), ZONE * PAGE);
 	size_t i;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, (uintptr_t)p & PAGE);
 	EXPECT_STREQ(ALTERNATE,
@@ -783,11 +781,12 @@ TEST_F(numa, weights)
 {
 	struct vm *vm = &self->vm;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!set_weight(0, 3))
 		SKIP(return, "no weights");
-	EXPECT_STREQ("0001000100010001", touched(vm, PRIVATE_ANON,
-						 WEIGHTED_INTERLEAVE, BOTH, -1))
+	EXPECT_STREQ("0001000100010001",
+		     touched(vm, PRIVATE_ANON, WEIGHTED_INTERLEAVE, BOTH, -1))
 	{
 		TH_LOG("from %p", vm->base);
 	}
@@ -802,7 +801,8 @@ TEST_F(numa, other_ways_to_get_pages)
 	int fds[2], mem;
 	pid_t pid;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	if (!run_on_node(0))
 		SKIP(return, "no CPU there");
@@ -847,7 +847,8 @@ TEST_F(numa, the_policy_of_all)
 	char *p = vm_page(vm, FIRST);
 	pid_t pid;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!run_on_node(0))
 		SKIP(return, "no CPU there");
 	EXPECT_EQ(0, vm_set_mempolicy(vm, MPOL_BIND, 2));
@@ -860,8 +861,7 @@ TEST_F(numa, the_policy_of_all)
 	/* An area's comes first. */
 	EXPECT_STREQ(ALL0, touched(vm, PRIVATE_ANON, MPOL_BIND, 1, -1));
 	EXPECT_EQ(0, vm_set_mempolicy(vm, MPOL_INTERLEAVE, BOTH));
-	EXPECT_STREQ(ALTERNATE,
-		     touched(vm, PRIVATE_ANON, MPOL_DEFAULT, 0, -1));
+	EXPECT_STREQ(ALTERNATE, touched(vm, PRIVATE_ANON, MPOL_DEFAULT, 0, -1));
 	/* Children have it, too. */
 	EXPECT_EQ(0, vm_set_mempolicy(vm, MPOL_PREFERRED, 2));
 	pid = fork();
@@ -869,13 +869,13 @@ TEST_F(numa, the_policy_of_all)
 	if (!pid) {
 		int mode = 0;
 
-		CHECK(!strcmp(ALL1, touched(vm, PRIVATE_ANON, MPOL_DEFAULT, 0,
-					    -1)));
+		CHECK(!strcmp(ALL1,
+			      touched(vm, PRIVATE_ANON, MPOL_DEFAULT, 0, -1)));
 		CHECK(!vm_get_mempolicy(vm, &mode, NULL, NULL, 0));
 		CHECK(mode == MPOL_PREFERRED);
 		CHECK(!vm_set_mempolicy(vm, MPOL_BIND, 1));
-		CHECK(!strcmp(ALL0, touched(vm, PRIVATE_ANON, MPOL_DEFAULT, 0,
-					    -1)));
+		CHECK(!strcmp(ALL0,
+			      touched(vm, PRIVATE_ANON, MPOL_DEFAULT, 0, -1)));
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
@@ -894,7 +894,8 @@ TEST_F(numa, of_shared_memory)
 	int how;
 	pid_t pid;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!run_on_node(0))
 		SKIP(return, "no CPU there");
 	if (fd < 0)
@@ -904,8 +905,8 @@ TEST_F(numa, of_shared_memory)
 
 		ASSERT_EQ(0, ftruncate(fd, 0));
 		ASSERT_EQ(0, ftruncate(fd, ZONE * PAGE));
-		ASSERT_EQ(p, vm_map_file(vm, p, NR * PAGE, RW,
-					 type | MAP_FIXED, fd, 0));
+		ASSERT_EQ(p, vm_map_file(vm, p, NR * PAGE, RW, type | MAP_FIXED,
+					 fd, 0));
 		ASSERT_EQ(0, bind_pages(vm, FIRST + 2, 4, MPOL_BIND, 2, 0));
 		/* Another mapping of it, an unrelated one. */
 		q = mmap(NULL, NR * PAGE, RW, MAP_SHARED, fd, 0);
@@ -1014,7 +1015,8 @@ TEST_F(numa, a_group_with_fewer_nodes)
 	struct memcg g;
 	pid_t pid;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!cpuset_open(&g))
 		SKIP(return, "no cpusets");
 	ASSERT_NE(MAP_FAILED, (void *)map_pages(vm));
@@ -1052,14 +1054,15 @@ TEST_F(numa, strict)
 	struct vm *vm = &self->vm;
 	char *p;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	p = settle(vm, 0, NR);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	EXPECT_FAIL(EIO, bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT));
 	EXPECT_EQ(MPOL_DEFAULT, vm_policy(vm, p, NULL));
 	EXPECT_EQ(1, vm_areas(vm));
-	EXPECT_FAIL(EIO, bind_pages(vm, FIRST + NR - 1, 1, MPOL_LOCAL, 0,
-				    STRICT));
+	EXPECT_FAIL(EIO,
+		    bind_pages(vm, FIRST + NR - 1, 1, MPOL_LOCAL, 0, STRICT));
 	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_BIND, BOTH, STRICT));
 	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_BIND, 1, STRICT));
 	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_DEFAULT, 0, STRICT));
@@ -1067,12 +1070,12 @@ TEST_F(numa, strict)
 	EXPECT_EQ(p + PAGE, vm_map_at(vm, FIRST + 1, NR - 1, RW));
 	EXPECT_EQ(0, bind_pages(vm, FIRST + 1, NR - 1, MPOL_BIND, 2, STRICT));
 	EXPECT_EQ(0, p[2 * PAGE]);
-	EXPECT_EQ(0, bind_pages(vm, FIRST + 1, NR - 1, MPOL_PREFERRED, 2,
-				STRICT));
+	EXPECT_EQ(0,
+		  bind_pages(vm, FIRST + 1, NR - 1, MPOL_PREFERRED, 2, STRICT));
 	/* Holes are found first, unless something is wrong before. */
 	EXPECT_EQ(0, vm_munmap(vm, p + 8 * PAGE, PAGE));
-	EXPECT_FAIL(EFAULT, bind_pages(vm, FIRST + 2, NR - 2, MPOL_BIND, 2,
-				       STRICT));
+	EXPECT_FAIL(EFAULT,
+		    bind_pages(vm, FIRST + 2, NR - 2, MPOL_BIND, 2, STRICT));
 	EXPECT_FAIL(EIO, bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT));
 }
 
@@ -1084,7 +1087,8 @@ TEST_F(numa, pages_move)
 	char *p, *want;
 	int to;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	p = settle(vm, 0, pages);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	want = malloc(pages + 1);
@@ -1118,7 +1122,8 @@ TEST_F(numa, pages_move_to_the_local_node)
 	char *p;
 	int mode;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!run_on_node(1))
 		SKIP(return, "no CPU there");
 	for (mode = 0; mode < 2; mode++) {
@@ -1138,7 +1143,8 @@ TEST_F(numa, pages_move_with_other_rights)
 	struct vm *vm = &self->vm;
 	char *p;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	p = settle(vm, 0, NR);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	ASSERT_EQ(0, vm_mprotect(vm, p, PAGE, PROT_READ));
@@ -1170,7 +1176,8 @@ TEST_F(numa, copies_of_a_file_move)
 	struct vm *vm = &self->vm;
 	char *p;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	ASSERT_LE(0, fd);
 	p = memory_map(vm, PRIVATE_FILE, FIRST, NR, RW, fd);
 	ASSERT_NE(MAP_FAILED, (void *)p);
@@ -1194,14 +1201,15 @@ TEST_F(numa, held_pages_stay)
 	int fds[2];
 	char *p;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	p = settle(vm, 0, NR);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	ASSERT_EQ(0, pipe(fds));
 	iov = (struct iovec){ p + 2 * PAGE, PAGE };
 	ASSERT_EQ(PAGE, (size_t)vmsplice(fds[1], &iov, 1, 0));
-	EXPECT_FAIL(EIO, bind_pages(vm, FIRST, NR, MPOL_BIND, 2,
-				    STRICT | MOVE));
+	EXPECT_FAIL(EIO,
+		    bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT | MOVE));
 	/* The others have moved. */
 	EXPECT_STREQ("1101111111111111", nodes_of(p, NR));
 	EXPECT_EQ(MPOL_BIND, vm_policy(vm, p, NULL));
@@ -1226,7 +1234,8 @@ TEST_F(numa, pages_that_a_child_has)
 	pid_t pid;
 	char *p;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	p = settle(vm, 0, NR);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	pid = fork_with(&line);
@@ -1248,8 +1257,8 @@ TEST_F(numa, pages_that_a_child_has)
 	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT | MOVE));
 	EXPECT_STREQ("1000000000000000", nodes_of(p, NR));
 	EXPECT_FAIL(EIO, bind_pages(vm, FIRST, NR, MPOL_PREFERRED, 2, STRICT));
-	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_BIND, 2,
-				STRICT | MOVE_ALL));
+	EXPECT_EQ(0,
+		  bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT | MOVE_ALL));
 	EXPECT_STREQ(ALL1, nodes_of(p, NR));
 	EXPECT_TRUE(is_marked(p, NR));
 	p[PAGE] = 'y';
@@ -1270,7 +1279,8 @@ TEST_F(numa, pages_of_a_file)
 	void *at;
 	char *p;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!run_on_node(0))
 		SKIP(return, "no CPU there");
 	ASSERT_LE(0, fd);
@@ -1281,10 +1291,10 @@ TEST_F(numa, pages_of_a_file)
 	EXPECT_FAIL(EIO, bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT));
 	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_BIND, 2, MOVE));
 	EXPECT_EQ(native, node_of(p));
-	EXPECT_FAIL(native ? 0 : EIO, bind_pages(vm, FIRST, NR, MPOL_BIND, 2,
-						 STRICT | MOVE));
-	EXPECT_FAIL(native ? 0 : EIO, bind_pages(vm, FIRST, NR, MPOL_BIND, 2,
-						 STRICT | MOVE_ALL));
+	EXPECT_FAIL(native ? 0 : EIO,
+		    bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT | MOVE));
+	EXPECT_FAIL(native ? 0 : EIO,
+		    bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT | MOVE_ALL));
 	at = p;
 	EXPECT_EQ(0, syscall(SYS_move_pages, 0, 1UL, &at, &node, &status,
 			     MOVE_ALL));
@@ -1399,8 +1409,7 @@ static void *counts(void *arg)
 
 	while (!stop) {
 		for (i = c->first; i < RACE_PAGES; i += 2) {
-			unsigned long *p =
-				(void *)vm_page(c->vm, FIRST + i);
+			unsigned long *p = (void *)vm_page(c->vm, FIRST + i);
 
 			c->wrong |= *(volatile unsigned long *)p != c->rounds;
 			*(volatile unsigned long *)p = c->rounds + 1;
@@ -1465,7 +1474,8 @@ TEST_F_TIMEOUT(numa, moves_under_writers, SLOW)
 	pthread_t thread[3];
 	int i;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST, RACE_PAGES, RW));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, counts, &c[i]));
@@ -1502,12 +1512,13 @@ TEST_F_TIMEOUT(numa, faults_meanwhile, SLOW)
 	int round, bad = 0;
 	size_t i;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	for (round = 0; round < scaled(15); round++) {
 		ASSERT_NE(MAP_FAILED,
 			  (void *)vm_map_at(vm, FIRST, RACE_PAGES, RW));
-		ASSERT_EQ(0, bind_pages(vm, FIRST, RACE_PAGES, MPOL_BIND, 1,
-					0));
+		ASSERT_EQ(0,
+			  bind_pages(vm, FIRST, RACE_PAGES, MPOL_BIND, 1, 0));
 		ASSERT_EQ(0, pthread_create(&thread, NULL, touches, vm));
 		sched_yield();
 		EXPECT_EQ(0, bind_pages(vm, FIRST, RACE_PAGES, MPOL_BIND, 2,
@@ -1521,8 +1532,6 @@ TEST_F_TIMEOUT(numa, faults_meanwhile, SLOW)
 
 /* --- what only altvm has */
 
-ALTVM_FIXTURE(altvm_numa, ZONE);
-
 /* A thread's own policy, of set_mempolicy(2), is the last that is asked. */
 TEST_F(altvm_numa, the_policy_of_a_thread)
 {
@@ -1530,7 +1539,8 @@ TEST_F(altvm_numa, the_policy_of_a_thread)
 	unsigned long two = 2, nodes;
 	int mode;
 
-	NEED_TWO_NODES();
+	if (!nodes_are_two())
+		SKIP(return, "one node");
 	if (!run_on_node(0))
 		SKIP(return, "no CPU there");
 	ASSERT_EQ(0, syscall(SYS_set_mempolicy, MPOL_BIND, &two, 64));
@@ -1564,8 +1574,8 @@ TEST_F(altvm_numa, the_system_call_on_a_window)
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	mark(p, NR);
 	ASSERT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_LOCAL, 0, 0));
-	EXPECT_FAIL(EINVAL, syscall(SYS_mbind, p, PAGE, MPOL_BIND, &one, 64,
-				    MOVE));
+	EXPECT_FAIL(EINVAL,
+		    syscall(SYS_mbind, p, PAGE, MPOL_BIND, &one, 64, MOVE));
 	EXPECT_EQ(0, syscall(SYS_mbind, vm->base, ZONE * PAGE, MPOL_BIND, &one,
 			     64, MOVE | MOVE_ALL));
 	EXPECT_EQ(MPOL_LOCAL, vm_policy(vm, p, NULL));

@@ -73,8 +73,7 @@ struct vm_ops {
 		     const unsigned long *nodes, unsigned long maxnode,
 		     unsigned int flags);
 	int (*set_mempolicy)(struct vm *vm, int mode,
-			     const unsigned long *nodes,
-			     unsigned long maxnode);
+			     const unsigned long *nodes, unsigned long maxnode);
 	int (*get_mempolicy)(struct vm *vm, int *mode, unsigned long *nodes,
 			     unsigned long maxnode, void *addr,
 			     unsigned int flags);
