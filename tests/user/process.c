@@ -231,32 +231,36 @@ TEST_F(windows, of_another_file)
 
 TEST_F(windows, two_in_one_piece)
 {
-	struct vm *vm = &self->vm, other = {};
-	struct iovec vec = { self->base, 128 * PAGE };
+	struct vm *vm = &self->vm, two[2] = {};
+	struct iovec vec = { NULL, 128 * PAGE };
 	struct peer peer = {};
+	char *at;
 
 	if (!is_known(vm, MADV_COLD))
 		SKIP(return, "the module does not know MADV_COLD");
-	/* The next one, where there is room behind. */
-	munmap(self->base + 64 * PAGE, 64 * PAGE);
-	ASSERT_EQ(self->base, vm_map_at(vm, 0, 64, RW));
+	at = mmap(NULL, 130 * PAGE, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)at);
+	ASSERT_EQ(0, munmap(at, 130 * PAGE));
 	if (peer_fork(&peer)) {
-		other_window(&other, self->base + 64 * PAGE);
+		other_window(&two[0], at);
+		other_window(&two[1], at + 64 * PAGE);
 		say(peer.line);
 		if (!hear(peer.line))
 			_exit(0);
-		CHECK(!vm_munmap(&other, other.base, PAGE));
+		CHECK(!vm_munmap(&two[1], two[1].base, PAGE));
 		say(peer.line);
 		peer_idle(&peer);
 	}
 	ASSERT_TRUE(hear(peer.line));
+	vec.iov_base = at;
 	EXPECT_EQ((ssize_t)(128 * PAGE),
 		  vm_process_madvise(vm, peer.pidfd, &vec, 1, MADV_COLD));
-	say(peer.line);
-	ASSERT_TRUE(hear(peer.line));
+	vec.iov_len = 129 * PAGE;
 	EXPECT_FAIL(ENOMEM,
 		    vm_process_madvise(vm, peer.pidfd, &vec, 1, MADV_COLD));
-	vec.iov_len = 129 * PAGE;
+	say(peer.line);
+	ASSERT_TRUE(hear(peer.line));
+	vec.iov_len = 128 * PAGE;
 	EXPECT_FAIL(ENOMEM,
 		    vm_process_madvise(vm, peer.pidfd, &vec, 1, MADV_COLD));
 	peer_end(&peer);
