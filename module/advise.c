@@ -92,6 +92,10 @@ static int advise_area(struct altvm_space *space, struct altvm_area *area,
 
 	if (advice->private && area->fa)
 		return -EINVAL;
+	/* Droppable memory is not inherited, nor dumped. */
+	if (area->attr & VM_DROPPABLE &&
+	    advice->clear & (VM_WIPEONFORK | VM_DONTDUMP))
+		return -EINVAL;
 	if (attr == area->attr)
 		return 0;
 	if (attr & (VM_DONTCOPY | VM_WIPEONFORK))

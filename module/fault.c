@@ -147,6 +147,7 @@ int altvm_fault_store(struct altvm_fault *f, struct altvm_leaf *leaf)
 		/* There was something to copy when it was allocated. */
 		clear_highpage(f->page);
 	altvm_store_adopt(f->space, leaf, f->addr, f->page);
+	leaf->lazy |= !!(f->attr & VM_DROPPABLE);
 	altvm_leaf_set(leaf, f->addr, f->page);
 	f->page = NULL;
 	return 0;

@@ -27,7 +27,7 @@ struct altvm_share {
  * @lru: where reclaim finds it, see reclaim.c
  * @nr: entries that are not NULL
  * @nr_slots: those of them that are slots
- * @lazy: some page may be one that MADV_FREE has been told of
+ * @lazy: some page may be one that MADV_FREE has been told of, or droppable
  * @ahead: some entry may be ALTVM_ZERO_AHEAD
  * @cow: it was cloned, so that pages may be others' too
  * @id: of what is stored: moves along with all of it; page->index has it

@@ -10,6 +10,7 @@
  *   somebody has a reference     stays: he may be reading or writing it
  *   in a VM_LOCKED area          stays
  *   MADV_FREE, not written since dropped: reads as zero
+ *   in a VM_DROPPABLE area       dropped: reads as zero
  *   any other                    goes to a slot (slot.c), which is then in the store
  *
  * Out: the PTEs go first, with one flush for a run of pages.  With the leaf locked
@@ -52,6 +53,7 @@
  * @gone: pages that are out
  * @freed: pages that were dropped
  * @full: there is no room
+ * @drop: the area is droppable
  */
 struct out {
 	struct altvm_space *space;
@@ -60,7 +62,7 @@ struct out {
 	unsigned int shared;
 	struct altvm_slot_list written;
 	unsigned long gone, freed;
-	bool full;
+	bool full, drop;
 };
 
 /* Is all that refers to the page the store and PTEs? */
@@ -78,7 +80,7 @@ static bool may_go(const struct out *o, unsigned long addr)
 	    PageHWPoison(page) ||
 	    (o->young && test_bit(pte_index(addr), o->young)))
 		return false;
-	if (altvm_page_is_lazy(page))
+	if (o->drop || altvm_page_is_lazy(page))
 		return altvm_store_is_alone(page);
 	return !o->full && (o->shared || altvm_store_is_alone(page));
 }
@@ -109,7 +111,8 @@ static void out_page(struct out *o, unsigned long addr)
 	/* Pairs with those who take a reference and look at the PTE again. */
 	if (!is_unused(page))
 		return;
-	if (altvm_page_is_lazy(page) && !PageDirty(page) && alone) {
+	if (alone &&
+	    (o->drop || (altvm_page_is_lazy(page) && !PageDirty(page)))) {
 		altvm_leaf_strip(o->leaf, addr, addr + PAGE_SIZE);
 		o->freed++;
 		return;
@@ -186,17 +189,21 @@ static void out_old(struct out *o)
 	unsigned long start = max(o->leaf->start, o->space->start);
 	unsigned long end = min(o->leaf->start + PMD_SIZE, o->space->limit);
 	struct altvm_area area;
+	bool lazy = false;
 
 	altvm_pte_age(o->space, o->leaf, start, end, o->young);
 	if (!any_old(o) || altvm_leaf_unshare(o->leaf, OUT_GFP))
 		return;
 	altvm_for_each_area(o->space, &area, start, end) {
 		altvm_area_clip(&area, start, end);
-		if (!(area.attr & (ALTVM_ATTR_BUSY | VM_LOCKED)))
-			out_range(o, area.start, area.end);
+		if (area.attr & (ALTVM_ATTR_BUSY | VM_LOCKED))
+			continue;
+		o->drop = area.attr & VM_DROPPABLE;
+		lazy |= o->drop;
+		out_range(o, area.start, area.end);
 	}
 	if (o->leaf->lazy && o->leaf->nr)
-		o->leaf->lazy = leaf_is_lazy(o->leaf);
+		o->leaf->lazy = lazy || leaf_is_lazy(o->leaf);
 }
 
 /**
@@ -371,6 +378,7 @@ static void advise_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		if (area.attr & (ALTVM_ATTR_BUSY | VM_LOCKED) ||
 		    (area.fa && advice == MADV_FREE))
 			continue;
+		o.drop = area.attr & VM_DROPPABLE;
 		leaf_advise(&o, &area, advice);
 		if (fa && area.fa == fa)
 			unmap_file(&o, &area);
@@ -384,15 +392,16 @@ static void advise_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 
 /* A reference of the file whose page cache is to be paged out, or NULL. */
 static struct altvm_file_area *get_backing(struct altvm_space *space,
-					const struct altvm_area *area,
-					int advice)
+					   const struct altvm_area *area,
+					   int advice)
 {
 	struct altvm_file_area *fa;
 	unsigned long attr;
 
 	if (advice != MADV_PAGEOUT || !area->fa)
 		return NULL;
-	scoped_guard(rcu) {
+	scoped_guard(rcu)
+	{
 		if (!altvm_tree_load(space, area->start, &attr, &fa) || !fa ||
 		    !refcount_inc_not_zero(&fa->refs))
 			return NULL;

@@ -2,10 +2,16 @@
 /* MAP_DROPPABLE: memory that may be lost at any time, and that nobody inherits. */
 #include "child.h"
 #include "fixture.h"
+#include "memcg.h"
 #include "memory.h"
 
 #ifndef MAP_DROPPABLE
 #define MAP_DROPPABLE 8
+#endif
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#define MADV_KEEPONFORK 19
 #endif
 
 #define ZONE 64
@@ -90,6 +96,49 @@ TEST_F(droppable, takes_no_other_flags)
 					MAP_DROPPABLE | MAP_FIXED, fd, 0));
 	EXPECT_EQ(0, vm_areas(vm));
 	close(fd);
+}
+
+TEST_F(droppable, stays_droppable)
+{
+	struct vm *vm = &self->vm;
+	char *p = map_it(vm, 0);
+
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p, PAGE, MADV_KEEPONFORK));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p, PAGE, MADV_DODUMP));
+	EXPECT_EQ(0, vm_madvise(vm, p, PAGE, MADV_DONTDUMP));
+	EXPECT_EQ(0, vm_madvise(vm, p, PAGE, MADV_WIPEONFORK));
+	EXPECT_EQ(1, vm_areas(vm));
+}
+
+/* More than there is memory for, and no swap: some of it is lost, and nobody is killed. */
+TEST_F_TIMEOUT(droppable, is_lost, SLOW)
+{
+	const size_t limit = 8 * MiB, len = 16 * MiB;
+	struct memcg group;
+	size_t i, lost = 0;
+	struct vm vm;
+	pid_t pid;
+
+	if (!memcg_open(&group, limit, false))
+		SKIP(return, "no cgroup2 with memory");
+	pid = fork();
+	if (!pid) {
+		CHECK(!memcg_enter(&group));
+		CHECK(!vm_open(&vm, self->vm.ops, len));
+		CHECK(vm_mmap(&vm, vm.base, len, RW, DROPPABLE | MAP_FIXED) ==
+		      vm.base);
+		for (i = 0; i < len; i += PAGE)
+			vm.base[i] = 'x';
+		for (i = 0; i < len; i += PAGE) {
+			CHECK(vm.base[i] == 'x' || vm.base[i] == 0);
+			lost += vm.base[i] == 0;
+		}
+		CHECK(lost >= (len - limit) / PAGE);
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, memcg_kills(&group));
+	EXPECT_EQ(0, memcg_close(&group));
 }
 
 TEST_HARNESS_MAIN

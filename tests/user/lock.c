@@ -734,7 +734,7 @@ DISK_VARIANTS(pressure, altvm, &vm_ioctl);
 
 FIXTURE_SETUP(pressure)
 {
-	static char buf[MiB];
+	static char buf[1 << 20];
 	size_t i;
 
 	if (!disk_is_there(variant->disk))
@@ -995,7 +995,7 @@ TEST_F_TIMEOUT(lock, threads_and_forks, SLOW)
 	struct vm *vm = &self->vm;
 	struct worker w[3];
 	pthread_t thread[3];
-	long i, n = scaled(60);
+	long i, n = vm_is_native(vm) ? 5 : scaled(40);
 	pid_t pid;
 
 	stop = false;

@@ -482,8 +482,6 @@ TEST_F(altvm_map, fixed_outside_the_window)
 TEST_F(altvm_map, what_this_version_does_not_do)
 {
 	static const int flags[] = {
-		ANON | MAP_GROWSDOWN,
-		ANON | MAP_LOCKED,
 		ANON | MAP_HUGETLB,
 	};
 	size_t i;
