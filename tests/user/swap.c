@@ -585,6 +585,73 @@ TEST_F(swap, free_of_what_is_out)
 		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
 }
 
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 8
+#endif
+
+/* It is lost although it has been written, and needs no swap space. */
+TEST_F(swap, droppable_memory_goes)
+{
+	char *p = vm_mmap(&self->vm, vm_page(&self->vm, 8), NR * PAGE, RW,
+			  MAP_DROPPABLE | MAP_ANONYMOUS | MAP_FIXED);
+	size_t i;
+
+	if (p == MAP_FAILED)
+		SKIP(return, "no MAP_DROPPABLE");
+	stay_on_a_cpu();
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	for (i = 0; i < NR; i++)
+		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
+}
+
+/* Locked memory stays, and is not advised on. */
+TEST_F(swap, locked_memory_stays)
+{
+	const int advice[] = { MADV_FREE, MADV_COLD, MADV_PAGEOUT };
+	char *p = vm_map_at(&self->vm, 8, NR, RW);
+	size_t i;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, NR, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	/* It comes back. */
+	ASSERT_EQ(0, vm_mlock(&self->vm, p, NR / 2 * PAGE));
+	for (i = 0; i < NR / 2; i++)
+		EXPECT_EQ(1, vm_resident(&self->vm, p + i * PAGE));
+	for (i = 0; i < 3; i++)
+		EXPECT_FAIL(EINVAL, advise(&self->vm, p, NR, advice[i]));
+	EXPECT_EQ(0, wrong(p, NR, 1000));
+	for (i = 0; i < NR / 2; i++)
+		EXPECT_EQ(1, vm_resident(&self->vm, p + i * PAGE));
+	ASSERT_EQ(0, vm_munlock(&self->vm, p, NR / 2 * PAGE));
+	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
+	EXPECT_EQ(0, wrong(p, NR, 1000));
+}
+
+/* Moved, by whole tables and page by page. */
+TEST_F(swap, what_is_out_can_be_moved)
+{
+	char *p = vm_map_at(&self->vm, 1024, 1024, RW), *q;
+	const size_t pages = 512 + NR;
+
+	NEED_SWAP();
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	fill(p, pages, 1000);
+	ASSERT_EQ(0, advise(&self->vm, p, pages, MADV_PAGEOUT));
+	q = vm_page(&self->vm, 4096);
+	ASSERT_EQ(q, vm_mremap(&self->vm, p, pages * PAGE, pages * PAGE,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, q));
+	EXPECT_EQ(0, wrong(q, NR, 1000));
+	p = vm_page(&self->vm, 2049);
+	ASSERT_EQ(p, vm_mremap(&self->vm, q, pages * PAGE, pages * PAGE,
+			       MREMAP_MAYMOVE | MREMAP_FIXED, p));
+	EXPECT_EQ(0, wrong(p, pages, 1000));
+	if (!vm_is_native(&self->vm))
+		EXPECT_EQ(0, swap_number(&self->vm, "swapped "));
+}
+
 struct waiter {
 	uint32_t *word;
 	long ret;
