@@ -69,6 +69,7 @@ static inline bool altvm_fault_has_page(struct altvm_fault *f)
 	if (f->page && unlikely((f->attr ^ f->policy) & ALTVM_ATTR_POLICY)) {
 		put_page(f->page);
 		f->page = NULL;
+		f->loaded = false;
 	}
 	return f->page;
 }

@@ -480,7 +480,7 @@ int altvm_swap_in(struct altvm_fault *f, struct altvm_leaf *leaf)
 		f->slot = slot;
 		f->loaded = false;
 	}
-	if (!f->loaded)
+	if (!f->loaded || !altvm_fault_has_page(f))
 		return -EAGAIN;
 	if (altvm_leaf_prepare(leaf))
 		return -ENOMEM;
@@ -513,14 +513,12 @@ int altvm_swap_load(struct altvm_fault *f)
 {
 	int ret;
 
-	if (!f->page)
-		f->page = altvm_fault_new_page(0);
-	if (!f->page)
+	/* Whatever becomes of the page, it is not zero any more. */
+	f->copy = true;
+	if (!f->page && !altvm_fault_alloc(f))
 		return -ENOMEM;
 	if (altvm_slot_waits(f->slot))
 		f->result |= VM_FAULT_MAJOR;
-	/* Whatever becomes of the page, it is not zero any more. */
-	f->copy = true;
 	ret = altvm_slot_load(f->slot, f->page);
 	if (ret == -EIO)
 		f->result |= VM_FAULT_SIGBUS;
@@ -557,6 +555,8 @@ int altvm_swap_bring(struct altvm_space *space, unsigned long addr)
 
 	while (leaf) {
 		mutex_lock(&leaf->lock);
+		/* For the policy. */
+		altvm_fault_load(&f);
 		ret = altvm_page_is_slot(altvm_leaf_page(leaf, addr)) ?
 			      altvm_swap_in(&f, leaf) :
 			      0;

@@ -1564,6 +1564,28 @@ TEST_F(altvm_numa, the_policy_of_a_thread)
 	ASSERT_EQ(0, syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0));
 }
 
+/* What was paged out comes back to where a new page would be. */
+TEST_F(altvm_numa, pages_come_back)
+{
+	struct vm *vm = &self->vm;
+	char *p;
+
+	if (!nodes_are_two())
+		SKIP(return, "one node");
+	if (proc_number("/proc/meminfo", "SwapTotal:") <= 0)
+		SKIP(return, "no swap");
+	p = settle(vm, 0, NR);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	ASSERT_EQ(0, vm_madvise(vm, p, NR * PAGE, MADV_PAGEOUT));
+	EXPECT_EQ(0, vm_resident(vm, p));
+	/* They are nowhere. */
+	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_INTERLEAVE, BOTH, STRICT));
+	EXPECT_EQ(0, bind_pages(vm, FIRST, NR, MPOL_BIND, 2, STRICT | MOVE));
+	EXPECT_EQ(0, vm_resident(vm, p));
+	EXPECT_TRUE(is_marked(p, NR));
+	EXPECT_STREQ(ALL1, nodes_of(p, NR));
+}
+
 /* The system call is about the window, and does no harm. */
 TEST_F(altvm_numa, the_system_call_on_a_window)
 {
