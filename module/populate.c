@@ -141,8 +141,8 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 	end = *addr + (nr << PAGE_SHIFT);
 	ret = write ? populate_alloc(space, *addr, nr, area.attr, pages) : 0;
 	if (!ret)
-		ret = populate_batch(space, *addr, end, area.attr, write,
-				     pages, &swapped);
+		ret = populate_batch(space, *addr, end, area.attr, write, pages,
+				     &swapped);
 	for (unsigned long i = 0; i < nr; i++)
 		if (pages[i])
 			put_page(pages[i]);

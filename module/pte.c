@@ -218,8 +218,7 @@ static int walk_age(pte_t *pte, unsigned long addr, void *data)
  * a TLB entry that is left will not be noted.
  */
 void altvm_pte_age(struct altvm_space *space, struct altvm_leaf *leaf,
-		   unsigned long start, unsigned long end,
-		   unsigned long *young)
+		   unsigned long start, unsigned long end, unsigned long *young)
 {
 	struct walk w = {
 		.space = space,

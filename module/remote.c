@@ -586,14 +586,15 @@ static int reap_space(struct altvm_space *space)
 static int reap_locked(struct mm_struct *mm)
 {
 	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
 	int ret = 0;
-	VMA_ITERATOR(vmi, mm, 0);
 
 	/* Set by exit_mmap() when nothing is left to free. */
 	if (test_bit(MMF_OOM_SKIP, &mm->flags))
 		return 0;
 	/* First, see altvm_fault_is_reaped(). */
 	set_bit(MMF_UNSTABLE, &mm->flags);
+	vma_iter_init(&vmi, mm, 0);
 	for_each_vma(vmi, vma)
 		if (!ret && window_space(vma))
 			ret = reap_space(window_space(vma));

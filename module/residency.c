@@ -24,7 +24,8 @@ static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 		return;
 	page = &leaf->pages[pte_index(start)];
 	for (; start < end; start += PAGE_SIZE, page++, vec++) {
-		*vec = *page && *page != ALTVM_GUARD && !altvm_page_is_slot(*page);
+		*vec = *page && *page != ALTVM_GUARD &&
+		       !altvm_page_is_slot(*page);
 		if (unlikely(*page == ALTVM_ZERO_AHEAD))
 			*vec = altvm_pte_young(space, start);
 	}

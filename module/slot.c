@@ -129,9 +129,8 @@ static struct altvm_slot *slot_alloc(void)
 	struct altvm_slot *slot;
 	int index;
 
-	slot = kmem_cache_alloc(slot_cache,
-				GFP_KERNEL_ACCOUNT | __GFP_NORETRY |
-					__GFP_NOWARN);
+	slot = kmem_cache_alloc(slot_cache, GFP_KERNEL_ACCOUNT | __GFP_NORETRY |
+						    __GFP_NOWARN);
 	if (!slot)
 		return NULL;
 	index = ida_alloc_max(&place->indices, PLACE_SIZE - 1,
@@ -294,8 +293,8 @@ void altvm_slot_wait(struct altvm_slot_list *list, bool wait)
  */
 bool altvm_slot_waits(struct altvm_slot *slot)
 {
-	struct folio *folio = filemap_get_folio(slot_mapping(slot),
-						slot->index);
+	struct folio *folio =
+		filemap_get_folio(slot_mapping(slot), slot->index);
 
 	if (IS_ERR(folio))
 		return true;
@@ -313,10 +312,10 @@ bool altvm_slot_waits(struct altvm_slot *slot)
  */
 int altvm_slot_load(struct altvm_slot *slot, struct page *page)
 {
-	struct page *copy = shmem_read_mapping_page_gfp(slot_mapping(slot),
-							slot->index,
-							GFP_HIGHUSER);
+	struct address_space *mapping = slot_mapping(slot);
+	struct page *copy;
 
+	copy = shmem_read_mapping_page_gfp(mapping, slot->index, GFP_HIGHUSER);
 	if (IS_ERR(copy))
 		return PTR_ERR(copy) == -ENOMEM ? -ENOMEM : -EIO;
 	/* Nobody writes to it any more. */
@@ -471,8 +470,8 @@ int __init altvm_slot_module_init(void)
 	for (unsigned int i = 0; !ret && i < NR_PLACES; i++)
 		ret = open_place(&places[i]);
 	if (!ret) {
-		free_queue = alloc_workqueue(
-			"altvm-slots", WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
+		free_queue = alloc_workqueue("altvm-slots",
+					     WQ_MEM_RECLAIM | WQ_UNBOUND, 1);
 		ret = free_queue ? 0 : -ENOMEM;
 	}
 	if (ret)

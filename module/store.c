@@ -147,7 +147,8 @@ static void count_slots(struct altvm_leaf *leaf, int nr)
 }
 
 /* An entry comes, or goes. */
-static void count_entry(struct altvm_leaf *leaf, const struct page *page, int nr)
+static void count_entry(struct altvm_leaf *leaf, const struct page *page,
+			int nr)
 {
 	if (unlikely(altvm_page_is_slot(page)))
 		count_slots(leaf, nr);

@@ -158,9 +158,12 @@ static void list_add(const char *format, ...)
 
 static void list_window(const char *end)
 {
-	list_add("altvm-window:\t%08lx-%08lx pid 42 mapped 8 kB swapped 0 kB%s\n"
-		 "altvm-swap:\tout 0 in 0 freed 0\n",
-		 (unsigned long)base, (unsigned long)base + PAGES * PAGE, end);
+	static const char text[] =
+		"altvm-window:\t%08lx-%08lx pid 42 mapped 8 kB swapped 0 kB%s\n"
+		"altvm-swap:\tout 0 in 0 freed 0\n";
+
+	list_add(text, (unsigned long)base, (unsigned long)base + PAGES * PAGE,
+		 end);
 }
 
 /* Pages [@first, @last); @rest: from the protection on. */

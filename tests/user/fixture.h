@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Fixtures: see VM_FIXTURE(), SIZED_FIXTURE() and ALTVM_FIXTURE().  clang-format takes the braces of
- * the harness' macros for blocks, and is off around those.
+ * Fixtures: see VM_FIXTURE(), SIZED_FIXTURE() and ALTVM_FIXTURE().  clang-format takes
+ * the braces of the harness' macros for blocks, and is off around those.
  */
 #ifndef TESTS_USER_FIXTURE_H
 #define TESTS_USER_FIXTURE_H

@@ -351,17 +351,21 @@ static int odd_do(struct vm *vm, struct odd *odd, int *mode)
 	int err;
 
 	*mode = -1;
-	if (odd->call < ODD_SET)
-		return ERRNO_OF(vm->ops->mbind(vm, addr, odd->len, odd->mode,
-					       set, odd->maxnode, flags));
+	errno = 0;
+	if (odd->call < ODD_SET) {
+		err = vm->ops->mbind(vm, addr, odd->len, odd->mode, set,
+				     odd->maxnode, flags);
+		return err ? errno : 0;
+	}
 	if (odd->call >= ODD_GET) {
 		flags |= odd->call >= ODD_GET_AREA ? MPOL_F_ADDR : 0;
 		addr = flags & MPOL_F_ADDR ? addr : NULL;
-		return ERRNO_OF(vm->ops->get_mempolicy(
-			vm, mode, set, odd->maxnode, addr, flags));
+		err = vm->ops->get_mempolicy(vm, mode, set, odd->maxnode, addr,
+					     flags);
+		return err ? errno : 0;
 	}
-	err = ERRNO_OF(
-		vm->ops->set_mempolicy(vm, odd->mode, set, odd->maxnode));
+	err = vm->ops->set_mempolicy(vm, odd->mode, set, odd->maxnode);
+	err = err ? errno : 0;
 	vm_get_mempolicy(vm, mode, odd->set, NULL, 0);
 	/* Not to be in the way of the other system. */
 	vm->ops->set_mempolicy(vm, MPOL_DEFAULT, NULL, 0);

@@ -3,6 +3,7 @@
  * mremap: what is refused, resizing where it is, and moves of every kind of memory.
  * What else goes on during a move is in moving.c.
  */
+#include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -82,7 +83,7 @@ TEST_F(remap, flags_that_are_none)
 		16,
 		1 << 20,
 		1 << 30,
-		(int)0x80000000,
+		INT_MIN,
 		MREMAP_FIXED,
 		LEAVE,
 		LEAVE | MREMAP_FIXED,

@@ -27,12 +27,6 @@ static bool has_swap(void)
 	return proc_number("/proc/meminfo", "SwapTotal:") > 0;
 }
 
-#define NEED_SWAP()                            \
-	do {                                   \
-		if (!has_swap())               \
-			SKIP(return, "no swap"); \
-	} while (0)
-
 /* A word for each page. */
 static void fill(char *p, size_t pages, uint64_t seed)
 {
@@ -78,7 +72,6 @@ static long swap_number(struct vm *vm, const char *key)
 		fclose(f);
 	return n;
 }
-
 
 static int advise(struct vm *vm, void *p, size_t pages, int advice)
 {
@@ -166,7 +159,8 @@ TEST_F(swap, pageout_keeps_contents)
 {
 	char *p = vm_map_at(&self->vm, 8, NR, RW);
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, NR, 1000);
 	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
@@ -194,7 +188,8 @@ TEST_F(swap, pageout_of_anything)
 	char *p = vm_map_at(&self->vm, 8, 6 * NR, RW);
 	size_t i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	for (i = NR; i < 2 * NR; i++)
 		EXPECT_EQ(0, ((volatile char *)p)[i * PAGE]);
@@ -223,7 +218,8 @@ TEST_F_TIMEOUT(swap, swap_space_comes_back, SLOW)
 	char *p;
 	int i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	for (i = 0; i < 8; i++) {
 		p = vm_map_at(&self->vm, 8, pages, RW);
 		ASSERT_NE(MAP_FAILED, (void *)p);
@@ -232,7 +228,8 @@ TEST_F_TIMEOUT(swap, swap_space_comes_back, SLOW)
 		if (i % 4 == 0)
 			ASSERT_EQ(0, vm_munmap(&self->vm, p, pages * PAGE));
 		if (i % 4 == 1)
-			ASSERT_EQ(0, advise(&self->vm, p, pages, MADV_DONTNEED));
+			ASSERT_EQ(0,
+				  advise(&self->vm, p, pages, MADV_DONTNEED));
 		if (i % 4 == 2)
 			fill(p, pages, 2000);
 	}
@@ -253,10 +250,8 @@ TEST_F(swap, what_is_refused)
 	for (i = 0; i < 3; i++) {
 		EXPECT_FAIL(EINVAL, advise(&self->vm, p + 1, 1, advice[i]));
 		EXPECT_EQ(0, advise(&self->vm, p, 0, advice[i]));
-		EXPECT_FAIL(ENOMEM,
-			    advise(&self->vm, p - PAGE, NR, advice[i]));
-		EXPECT_FAIL(ENOMEM,
-			    advise(&self->vm, p, NR + 1, advice[i]));
+		EXPECT_FAIL(ENOMEM, advise(&self->vm, p - PAGE, NR, advice[i]));
+		EXPECT_FAIL(ENOMEM, advise(&self->vm, p, NR + 1, advice[i]));
 	}
 	for_each_memory(m) {
 		q = memory_map(&self->vm, m, 8, NR, RW, fd);
@@ -317,7 +312,8 @@ TEST_F(swap, what_others_use_stays)
 	struct iovec v = { p, PAGE };
 	int line[2];
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	ASSERT_EQ(0, pipe(line));
 	memset(p, 'a', 2 * PAGE);
@@ -347,7 +343,8 @@ TEST_F(swap, pageout_of_files)
 	int fd = nameless_file(dir ? dir : files_dir(), 3 * NR * PAGE);
 	size_t i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_LE(0, fd);
 	p = memory_map(&self->vm, SHARED_FILE, 0, NR, RW, fd);
 	ASSERT_NE(MAP_FAILED, (void *)p);
@@ -429,7 +426,8 @@ TEST_F(swap, pageout_of_shared_memory)
 	int line;
 	pid_t pid;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, NR, 1000);
 	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
@@ -459,7 +457,8 @@ TEST_F(swap, forks_share_what_is_out)
 	int line;
 	pid_t pid;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, 4 * NR, 1000);
 	ASSERT_EQ(0, advise(&self->vm, p, 2 * NR, MADV_PAGEOUT));
@@ -491,7 +490,14 @@ TEST_F(swap, forks_share_what_is_out)
  * What was told to be free: half of it is written to again, by @how.  Then it is
  * paged out: the others are lost, and these are not.
  */
-enum rewrite { BY_STORES, BEFORE_FORK, BEFORE_MPROTECT, BY_READ, BY_DEBUGGER, NR_HOW };
+enum rewrite {
+	BY_STORES,
+	BEFORE_FORK,
+	BEFORE_MPROTECT,
+	BY_READ,
+	BY_DEBUGGER,
+	NR_HOW
+};
 
 static int rewrite(struct vm *vm, char *p, enum rewrite how)
 {
@@ -543,7 +549,8 @@ TEST_F(swap, free_keeps_what_is_written_again)
 	size_t i;
 	char *p;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	stay_on_a_cpu();
 	for (how = 0; how < NR_HOW; how++) {
 		p = vm_map_at(&self->vm, 8, NR, RW);
@@ -573,7 +580,8 @@ TEST_F(swap, free_of_what_is_out)
 	char *p = vm_map_at(&self->vm, 8, NR, RW);
 	size_t i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	stay_on_a_cpu();
 	fill(p, NR, 1000);
@@ -612,7 +620,8 @@ TEST_F(swap, locked_memory_stays)
 	char *p = vm_map_at(&self->vm, 8, NR, RW);
 	size_t i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, NR, 1000);
 	ASSERT_EQ(0, advise(&self->vm, p, NR, MADV_PAGEOUT));
@@ -636,7 +645,8 @@ TEST_F(swap, what_is_out_can_be_moved)
 	char *p = vm_map_at(&self->vm, 1024, 1024, RW), *q;
 	const size_t pages = 512 + NR;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, pages, 1000);
 	ASSERT_EQ(0, advise(&self->vm, p, pages, MADV_PAGEOUT));
@@ -655,7 +665,7 @@ TEST_F(swap, what_is_out_can_be_moved)
 struct waiter {
 	uint32_t *word;
 	long ret;
-	_Atomic int started;
+	volatile int started;
 };
 
 static void *wait_for_word(void *arg)
@@ -676,7 +686,8 @@ TEST_F_TIMEOUT(swap, a_futex_stays_the_same, SLOW)
 	pthread_t thread;
 	int i, woken = 0;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	*p = 1;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, wait_for_word, &w));
@@ -704,7 +715,8 @@ TEST_F(swap, others_see_what_is_out)
 	pid_t parent = getpid(), pid;
 	int fd;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, NR, 1000);
 	ASSERT_EQ(0, vm_mprotect(&self->vm, p + 2 * PAGE, PAGE, PROT_NONE));
@@ -736,7 +748,8 @@ TEST_F(swap, input_pages_in)
 	char *p = vm_map_at(&self->vm, 8, NR, RW);
 	int fd = nameless_file(files_dir(), NR * PAGE);
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_LE(0, fd);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	fill(p, NR, 1000);
@@ -828,11 +841,13 @@ TEST_F_TIMEOUT(swap, no_store_is_lost, SLOW)
 	pid_t pid;
 	long i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	race_init(&r, &self->vm, NR);
 	for (i = 0; i < WRITERS; i++) {
 		w[i] = (struct writer){ .race = &r, .first = i };
-		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, count_up, &w[i]));
+		ASSERT_EQ(0,
+			  pthread_create(&w[i].thread, NULL, count_up, &w[i]));
 	}
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_create(&out[i], NULL, page_out, &r));
@@ -842,8 +857,7 @@ TEST_F_TIMEOUT(swap, no_store_is_lost, SLOW)
 		if (!pid) {
 			/* At each page it was one moment. */
 			for (size_t j = 0; j < NR; j++) {
-				volatile uint64_t *q =
-					(void *)(r.p + j * PAGE);
+				volatile uint64_t *q = (void *)(r.p + j * PAGE);
 
 				CHECK(q[0] == ~q[511] || q[0] == ~q[511] + 1);
 			}
@@ -882,7 +896,8 @@ TEST_F_TIMEOUT(swap, readers_at_once, SLOW)
 	pthread_t t[4];
 	long i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	r.p = vm_map_at(&self->vm, 8, NR, RW);
 	ASSERT_NE(MAP_FAILED, (void *)r.p);
 	fill(r.p, NR, 1000);
@@ -916,22 +931,21 @@ TEST_F_TIMEOUT(swap, unmapped_meanwhile, SLOW)
 	long i, before = swap_used();
 	pthread_t t[2];
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	r.p = vm_page(&self->vm, 8);
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_create(&t[i], NULL, probe_all, &r));
 	for (i = 0; i < scaled(20); i++) {
-		ASSERT_NE(MAP_FAILED,
-			  (void *)vm_map_at(&self->vm, 8, NR, RW));
+		ASSERT_NE(MAP_FAILED, (void *)vm_map_at(&self->vm, 8, NR, RW));
 		fill(r.p, NR, 1000);
 		EXPECT_EQ(0, advise(&self->vm, r.p, NR, MADV_PAGEOUT));
 		EXPECT_EQ(0, vm_mprotect(&self->vm, r.p, NR * PAGE,
 					 i & 1 ? PROT_NONE : PROT_READ));
-		if (i % 3 == 0) {
+		if (i % 3 == 0)
 			EXPECT_EQ(0, vm_munmap(&self->vm, r.p, NR * PAGE));
-		} else if (i % 3 == 1) {
+		else if (i % 3 == 1)
 			EXPECT_EQ(0, advise(&self->vm, r.p, NR, MADV_FREE));
-		}
 	}
 	r.stop = true;
 	for (i = 0; i < 2; i++)
@@ -948,7 +962,8 @@ TEST_F_TIMEOUT(swap, killed_meanwhile, SLOW)
 	struct rng rng = { 1 };
 	pid_t pid;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	for (i = 0; i < scaled(20); i++) {
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -986,7 +1001,8 @@ TEST_F_TIMEOUT(swap, swapoff_meanwhile, SLOW)
 	char *p;
 	long i;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	if (getuid() || !swap_device(path))
 		SKIP(return, "no swap device to take away");
 	p = vm_map_at(&self->vm, 2048, 16 * NR, RW);
@@ -996,7 +1012,8 @@ TEST_F_TIMEOUT(swap, swapoff_meanwhile, SLOW)
 	race_init(&r, &self->vm, NR);
 	for (i = 0; i < WRITERS; i++) {
 		w[i] = (struct writer){ .race = &r, .first = i };
-		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, count_up, &w[i]));
+		ASSERT_EQ(0,
+			  pthread_create(&w[i].thread, NULL, count_up, &w[i]));
 	}
 	ASSERT_EQ(0, pthread_create(&out, NULL, page_out, &r));
 	for (i = 0; i < 3; i++) {
@@ -1027,7 +1044,8 @@ TEST_F_TIMEOUT(pressure, twice_the_memory_of_a_group, SLOW)
 	pid_t pid;
 	char *p;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_TRUE(memcg_open(&g, pages / 2 * PAGE, true));
 	p = vm_map_at(&self->vm, 0, pages, RW);
 	ASSERT_NE(MAP_FAILED, (void *)p);
@@ -1054,7 +1072,8 @@ TEST_F_TIMEOUT(pressure, family_in_a_group, SLOW)
 	pid_t pid;
 	char *p;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_TRUE(memcg_open(&g, pages * PAGE, true));
 	p = vm_map_at(&self->vm, 0, pages, RW);
 	ASSERT_NE(MAP_FAILED, (void *)p);
@@ -1090,7 +1109,8 @@ TEST_F_TIMEOUT(pressure, full_swap_space, SLOW)
 	pid_t pid;
 	char *p;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	ASSERT_TRUE(memcg_open(&g, pages / 4 * PAGE, true));
 	snprintf(limit, sizeof(limit), "%lu", pages / 4 * PAGE);
 	ASSERT_EQ(0, memcg_put(&g, "memory.swap.max", limit));
@@ -1150,7 +1170,8 @@ TEST_F_TIMEOUT(pressure, twice_the_memory_of_the_machine, SLOW)
 	struct vm vm;
 	char *p;
 
-	NEED_SWAP();
+	if (!has_swap())
+		SKIP(return, "no swap");
 	if (total > 700 * 1024 ||
 	    proc_number("/proc/meminfo", "SwapFree:") < 2 * total)
 		SKIP(return, "not a machine with little memory");
