@@ -1046,6 +1046,7 @@ TEST_F_TIMEOUT(lock, is_killed, SLOW)
 				vm_munlock(&vm, vm.base, len);
 			}
 		}
+		ASSERT_LE(0, pid);
 		usleep(5000 + 7000 * i);
 		kill(pid, SIGKILL);
 		EXPECT_EQ(SIGKILL, end_of(pid));
