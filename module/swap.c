@@ -390,23 +390,30 @@ static void advise_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		pageout_file(fa, lo, hi);
 }
 
-/* A reference of the file whose page cache is to be paged out, or NULL. */
-static struct altvm_file_area *get_backing(struct altvm_space *space,
-					   const struct altvm_area *area,
-					   int advice)
+/* The file at an address, referenced; NULL if there is none any more. */
+static struct altvm_file_area *get_area_file(struct altvm_space *space,
+					     unsigned long addr)
 {
 	struct altvm_file_area *fa;
 	unsigned long attr;
 
-	if (advice != MADV_PAGEOUT || !area->fa)
+	guard(rcu)();
+	if (!altvm_tree_load(space, addr, &attr, &fa) || !fa ||
+	    !refcount_inc_not_zero(&fa->refs))
 		return NULL;
-	scoped_guard(rcu)
-	{
-		if (!altvm_tree_load(space, area->start, &attr, &fa) || !fa ||
-		    !refcount_inc_not_zero(&fa->refs))
-			return NULL;
-	}
-	if (may_page_out(fa))
+	return fa;
+}
+
+/* That whose page cache is to be paged out, or NULL. */
+static struct altvm_file_area *get_backing(struct altvm_space *space,
+					   const struct altvm_area *area,
+					   int advice)
+{
+	struct altvm_file_area *fa = NULL;
+
+	if (advice == MADV_PAGEOUT && area->fa)
+		fa = get_area_file(space, area->start);
+	if (!fa || may_page_out(fa))
 		return fa;
 	altvm_file_put(fa);
 	return NULL;
