@@ -235,6 +235,32 @@ TEST_F(discard, what_is_refused)
 	EXPECT_TRUE(pages_are(vm, FIRST + 2, NR - 2, 'p'));
 }
 
+TEST_F(discard, locked_memory)
+{
+	struct vm *vm = &self->vm;
+	enum memory m;
+
+	for_each_memory(m) {
+		int fd = furnish(vm, m, RW);
+		char *p = vm_page(vm, FIRST);
+
+		ASSERT_LE(0, fd);
+		memset(p, 'p', NR * PAGE);
+		ASSERT_EQ(0, vm_mlock(vm, p + 4 * PAGE, 4 * PAGE));
+		/* What is before it has been dropped. */
+		EXPECT_FAIL(EINVAL, advise(vm, FIRST + 2, 8, MADV_DONTNEED));
+		EXPECT_TRUE(pages_are(vm, FIRST + 2, 2, dropped(m, 'p')));
+		EXPECT_TRUE(pages_are(vm, FIRST + 4, NR - 4, 'p'));
+		EXPECT_FAIL(EINVAL, advise(vm, FIRST + 4, 1, MADV_REMOVE));
+		EXPECT_TRUE(pages_are(vm, FIRST + 4, NR - 4, 'p'));
+		EXPECT_EQ(0, advise(vm, FIRST + 5, 4, MADV_DONTNEED_LOCKED));
+		EXPECT_TRUE(pages_are(vm, FIRST + 4, 1, 'p'));
+		EXPECT_TRUE(pages_are(vm, FIRST + 5, 4, dropped(m, 'p')));
+		EXPECT_TRUE(pages_are(vm, FIRST + 9, NR - 9, 'p'));
+		close(fd);
+	}
+}
+
 /* A range over several areas, leaves, and untouched memory. */
 TEST_F(discard, a_large_range)
 {
@@ -536,7 +562,7 @@ TEST_F_TIMEOUT(discard, threads_that_use_it, SLOW)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, writes_and_reads,
 					    &racers[i]));
 	}
-	for (i = 0; i < scaled(200); i++)
+	for (i = 0; i < scaled(40); i++)
 		drop_all(&self->vm, sizes[i % ARRAY_SIZE(sizes)],
 			 MADV_DONTNEED);
 	stop = true;
@@ -583,7 +609,7 @@ TEST_F_TIMEOUT(discard, gone_for_other_threads, SLOW)
 		asked = answered = 0;
 		ASSERT_NE(MAP_FAILED, (void *)memory_map(vm, m, 0, NR, RW, fd));
 		ASSERT_EQ(0, pthread_create(&thread, NULL, looks, vm));
-		for (i = 1; i <= scaled(2000); i++) {
+		for (i = 1; i <= scaled(600); i++) {
 			*(volatile uint64_t *)vm_page(vm, 5) = i;
 			advise(vm, i & 4 ? 0 : 5, i & 4 ? NR : 1,
 			       MADV_DONTNEED);
@@ -623,7 +649,7 @@ TEST_F_TIMEOUT(discard, beside_new_mappings, SLOW)
 	stop = false;
 	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST, NR, RW));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, drops_for_ever, vm));
-	for (i = 0; i < scaled(1500) && !wrong; i++) {
+	for (i = 0; i < scaled(500) && !wrong; i++) {
 		memset(vm_page(vm, FIRST), 'p', NR * PAGE);
 		if (i & 1)
 			ASSERT_EQ(0,
@@ -651,7 +677,7 @@ TEST_F_TIMEOUT(discard, beside_forks, SLOW)
 	stop = false;
 	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, FIRST, NR, RW));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, drops_for_ever, vm));
-	for (i = 0; i < scaled(100); i++) {
+	for (i = 0; i < scaled(40); i++) {
 		pid_t pid;
 		size_t page;
 
@@ -681,7 +707,7 @@ TEST_F_TIMEOUT(discard, killed, SLOW)
 	long i;
 
 	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, 0, ZONE, RW));
-	for (i = 0; i < scaled(20); i++) {
+	for (i = 0; i < scaled(8); i++) {
 		pid_t pid = fork();
 
 		ASSERT_LE(0, pid);

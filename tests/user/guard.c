@@ -210,6 +210,23 @@ TEST_F(guard, again)
 	}
 }
 
+/* None comes to locked memory, but one that is there may go. */
+TEST_F(guard, locked_memory)
+{
+	struct vm *vm = &self->vm;
+	char *p = vm_page(vm, FIRST);
+
+	if (furnish(vm, PRIVATE_ANON) < 0)
+		SKIP(return, "not this kernel");
+	EXPECT_EQ(0, install(vm, FIRST, 2));
+	/* It is locked, although its pages cannot come. */
+	EXPECT_FAIL(ENOMEM, vm_mlock(vm, p, 8 * PAGE));
+	EXPECT_FAIL(EINVAL, install(vm, FIRST + 4, 2));
+	EXPECT_STREQ("..pppppppppppppp", look(vm));
+	EXPECT_EQ(0, take_away(vm, FIRST, 2));
+	EXPECT_STREQ("00pppppppppppppp", look(vm));
+}
+
 TEST_F(guard, stays)
 {
 	struct vm *vm = &self->vm;
