@@ -12,14 +12,24 @@ static __u32 fit_flags(unsigned long flags)
 	return flags > UINT32_MAX ? UINT32_MAX : (__u32)flags;
 }
 
-static ssize_t process_vm(struct altvm *vm, unsigned long cmd,
-			  struct altvm_process_vm *arg)
+static ssize_t process_vm(struct altvm *vm, unsigned long cmd, pid_t pid,
+			  const struct iovec *local, unsigned long nr_local,
+			  const struct iovec *remote, unsigned long nr_remote,
+			  unsigned long flags)
 {
+	struct altvm_process_vm arg = {
+		.size = sizeof(arg),
+		.flags = fit_flags(flags),
+		.pid = pid,
+		.local = (uintptr_t)local,
+		.nr_local = nr_local,
+		.remote = (uintptr_t)remote,
+		.nr_remote = nr_remote,
+	};
 	int ret;
 
-	arg->size = sizeof(*arg);
-	ret = altvm_result(raw_ioctl(vm->fd, cmd, arg));
-	return ret ? ret : (ssize_t)arg->out_bytes;
+	ret = altvm_result(raw_ioctl(vm->fd, cmd, &arg));
+	return ret ? ret : (ssize_t)arg.out_bytes;
 }
 
 ssize_t altvm_process_vm_readv(struct altvm *vm, pid_t pid,
@@ -28,16 +38,8 @@ ssize_t altvm_process_vm_readv(struct altvm *vm, pid_t pid,
 			       const struct iovec *remote,
 			       unsigned long nr_remote, unsigned long flags)
 {
-	struct altvm_process_vm arg = {
-		.flags = fit_flags(flags),
-		.pid = pid,
-		.local = (uintptr_t)local,
-		.nr_local = nr_local,
-		.remote = (uintptr_t)remote,
-		.nr_remote = nr_remote,
-	};
-
-	return process_vm(vm, ALTVM_PROCESS_VM_READV, &arg);
+	return process_vm(vm, ALTVM_PROCESS_VM_READV, pid, local, nr_local,
+			  remote, nr_remote, flags);
 }
 
 ssize_t altvm_process_vm_writev(struct altvm *vm, pid_t pid,
@@ -46,16 +48,8 @@ ssize_t altvm_process_vm_writev(struct altvm *vm, pid_t pid,
 				const struct iovec *remote,
 				unsigned long nr_remote, unsigned long flags)
 {
-	struct altvm_process_vm arg = {
-		.flags = fit_flags(flags),
-		.pid = pid,
-		.local = (uintptr_t)local,
-		.nr_local = nr_local,
-		.remote = (uintptr_t)remote,
-		.nr_remote = nr_remote,
-	};
-
-	return process_vm(vm, ALTVM_PROCESS_VM_WRITEV, &arg);
+	return process_vm(vm, ALTVM_PROCESS_VM_WRITEV, pid, local, nr_local,
+			  remote, nr_remote, flags);
 }
 
 ssize_t altvm_process_madvise(struct altvm *vm, int pidfd,

@@ -134,15 +134,15 @@ static int advise_locked(struct altvm_space *space, unsigned long start,
 static int advise_attr(struct altvm_space *space, unsigned long start,
 		       unsigned long end, const struct advice *advice)
 {
-	bool hole = start < space->start || end > space->limit;
+	bool hole = start < space->start || end > space->end;
 	int ret;
 
-	if (start >= space->limit || end <= space->start)
+	if (start >= space->end || end <= space->start)
 		return -ENOMEM;
 	/* Outside of the window is a hole. */
 	mutex_lock(&space->lock);
 	ret = advise_locked(space, max(start, space->start),
-			    min(end, space->limit), advice);
+			    min(end, space->end), advice);
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);
 	return ret ?: (hole ? -ENOMEM : 0);
@@ -179,7 +179,7 @@ static int walk_next(struct altvm_space *space, struct walk *w,
 	if (w->at >= w->end)
 		return 0;
 	for (;;) {
-		if (!altvm_tree_next(space, w->at, min(w->end, space->limit),
+		if (!altvm_tree_next(space, w->at, min(w->end, space->end),
 				     area)) {
 			w->hole = true;
 			return 0;

@@ -40,7 +40,7 @@ static bool may_be(struct altvm_space *space, unsigned long to)
 {
 	struct mm_struct *mm = space->mm;
 
-	return to >= space->start && to <= space->limit &&
+	return to >= space->start && to <= space->end &&
 	       !check_data_rlimit(rlimit(RLIMIT_DATA), to, space->start,
 				  READ_ONCE(mm->end_data),
 				  READ_ONCE(mm->start_data));

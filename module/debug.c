@@ -109,7 +109,7 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 		   atomic_long_read(&space->paged_out),
 		   atomic_long_read(&space->paged_in),
 		   atomic_long_read(&space->lazily_freed));
-	altvm_for_each_area(space, &area, space->start, space->limit) {
+	altvm_for_each_area(space, &area, space->start, space->end) {
 		show_area(m, space, &area);
 		if (seq_has_overflowed(m))
 			break;

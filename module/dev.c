@@ -270,7 +270,7 @@ static int cmd_query(struct altvm_ctx *ctx, union cmd_buffer *buf)
 		return PTR_ERR(space);
 	q->window_addr = space->start;
 	q->window_len = space->end - space->start;
-	q->window_usable = space->limit - space->start;
+	q->window_usable = space->end - space->start;
 	altvm_space_leave(space);
 	return 0;
 }

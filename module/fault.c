@@ -342,7 +342,7 @@ static int fault_grow(struct altvm_fault *f)
 	struct altvm_space *space = f->space;
 	struct altvm_area area;
 
-	if (!altvm_tree_next(space, f->addr, space->limit, &area) ||
+	if (!altvm_tree_next(space, f->addr, space->end, &area) ||
 	    !(area.attr & (VM_GROWSDOWN | ALTVM_ATTR_BUSY)) ||
 	    space->mm != current->mm || f->vmf->flags & FAULT_FLAG_REMOTE)
 		return -EFAULT;

@@ -407,6 +407,26 @@ void altvm_file_put(struct altvm_file_area *fa)
 }
 
 /**
+ * altvm_file_get_at() - a reference of the area at an address
+ * @space: entered
+ * @addr: in bytes
+ *
+ * Return: NULL if no file is mapped there, or it is going away.
+ */
+struct altvm_file_area *altvm_file_get_at(struct altvm_space *space,
+					  unsigned long addr)
+{
+	struct altvm_file_area *fa;
+	unsigned long attr;
+
+	guard(rcu)();
+	if (!altvm_tree_load(space, addr, &attr, &fa) || !fa ||
+	    !refcount_inc_not_zero(&fa->refs))
+		return NULL;
+	return fa;
+}
+
+/**
  * altvm_file_drop() - the tree's reference, for good
  * @fa: not linked, not in the tree
  *
@@ -820,7 +840,7 @@ int altvm_file_clone_all(struct altvm_space *child)
 	int ret = 0;
 
 	mutex_lock(&child->lock);
-	altvm_for_each_area(child, &area, child->start, child->limit) {
+	altvm_for_each_area(child, &area, child->start, child->end) {
 		if (!area.fa)
 			continue;
 		/* Even in case of failure none of the parent's may be left. */
@@ -846,11 +866,11 @@ void altvm_file_link_all(struct altvm_space *space)
 
 	if (!space->special)
 		return;
-	altvm_for_each_area(space, &area, space->start, space->limit)
+	altvm_for_each_area(space, &area, space->start, space->end)
 		if (area.fa)
 			file_area_link(area.fa);
 	/* Before, nobody would have told. */
-	altvm_file_note_cut(space, space->start, space->limit);
+	altvm_file_note_cut(space, space->start, space->end);
 }
 
 /**
@@ -865,7 +885,7 @@ void altvm_file_unlink_all(struct altvm_space *space)
 
 	if (!space->special)
 		return;
-	altvm_for_each_area(space, &area, space->start, space->limit)
+	altvm_for_each_area(space, &area, space->start, space->end)
 		if (area.fa)
 			file_area_unlink(area.fa, SINGLE_DEPTH_NESTING);
 }
@@ -880,7 +900,7 @@ void altvm_file_drop_all(struct altvm_space *space)
 
 	if (!space->special)
 		return;
-	altvm_for_each_area(space, &area, space->start, space->limit)
+	altvm_for_each_area(space, &area, space->start, space->end)
 		if (area.fa)
 			altvm_file_drop(area.fa);
 }

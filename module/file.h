@@ -61,6 +61,8 @@ struct altvm_file_area *altvm_file_create(struct altvm_vetted *vetted,
 struct altvm_file_area *altvm_file_copy(struct altvm_space *space,
 					const struct altvm_file_area *fa,
 					unsigned long addr);
+struct altvm_file_area *altvm_file_get_at(struct altvm_space *space,
+					  unsigned long addr);
 void altvm_file_put(struct altvm_file_area *fa);
 void altvm_file_place(struct altvm_file_area *fa, struct altvm_space *space,
 		      unsigned long start, unsigned long len);

@@ -26,7 +26,7 @@
 bool altvm_grow_next(struct altvm_space *space, unsigned long start,
 		     unsigned long end, struct altvm_area *area)
 {
-	unsigned long limit = min(space->limit, end + ALTVM_GROW_GAP);
+	unsigned long limit = min(space->end, end + ALTVM_GROW_GAP);
 
 	return altvm_tree_next(space, start, limit, area) &&
 	       altvm_grow_start(area) < end;
@@ -78,7 +78,7 @@ static int grow_locked(struct altvm_space *space, unsigned long addr)
 	if (addr - low > ALTVM_GROW_GAP)
 		low = addr - ALTVM_GROW_GAP;
 	do {
-		if (!altvm_tree_next(space, addr, space->limit, &area))
+		if (!altvm_tree_next(space, addr, space->end, &area))
 			return -EFAULT;
 		if (!altvm_tree_is_busy(space, low, area.end))
 			break;

@@ -79,10 +79,10 @@ static int lock_range(struct altvm_space *space, unsigned long start,
 		return -EINVAL;
 	if (start == end)
 		return 0;
-	if (start < space->start || start >= space->limit)
+	if (start < space->start || start >= space->end)
 		return -ENOMEM;
-	return lock_areas(space, start, min(end, space->limit), lock) ?:
-		       (end > space->limit ? -ENOMEM : 0);
+	return lock_areas(space, start, min(end, space->end), lock) ?:
+		       (end > space->end ? -ENOMEM : 0);
 }
 
 /* How many pages of a range are locked already. */
@@ -190,10 +190,10 @@ static int lock_all(struct altvm_space *space, unsigned long lock)
 	struct altvm_area area;
 	int ret;
 
-	ret = altvm_tree_wait_locked(space, space->start, space->limit);
+	ret = altvm_tree_wait_locked(space, space->start, space->end);
 	if (ret)
 		return ret;
-	altvm_for_each_area(space, &area, space->start, space->limit) {
+	altvm_for_each_area(space, &area, space->start, space->end) {
 		lock_area(space, &area, lock);
 		cond_resched();
 	}

@@ -107,7 +107,7 @@ void altvm_map_trim(struct altvm_space *space, unsigned long start,
 
 	if (altvm_tree_prev(space, start, &area))
 		floor = area.end;
-	if (altvm_tree_next(space, end, space->limit, &area))
+	if (altvm_tree_next(space, end, space->end, &area))
 		ceiling = area.start;
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		if (READ_ONCE(leaf->nr) || ALIGN_DOWN(lo, PMD_SIZE) < floor ||
@@ -425,7 +425,7 @@ static int map_gap(struct altvm_space *space, unsigned long *addr,
 int altvm_map_find(struct altvm_space *space, unsigned long *addr,
 		   unsigned long len, bool below)
 {
-	unsigned long low = space->start, high = space->limit;
+	unsigned long low = space->start, high = space->end;
 	struct altvm_area area;
 	int ret;
 

@@ -61,8 +61,8 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd);
 static inline bool altvm_range_ok(const struct altvm_space *space, u64 addr,
 				  u64 len)
 {
-	return addr >= space->start && addr <= space->limit &&
-	       len <= space->limit - addr;
+	return addr >= space->start && addr <= space->end &&
+	       len <= space->end - addr;
 }
 
 #endif /* ALTVM_MAP_H */

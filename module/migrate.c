@@ -251,7 +251,7 @@ static int move_range(struct mover *m, unsigned long *start, unsigned long end)
 {
 	unsigned long lo, hi;
 
-	end = min(end, m->space->limit);
+	end = min(end, m->space->end);
 	altvm_for_each_leaf(m->space, m->leaf, max(*start, m->space->start),
 			    end, lo, hi) {
 		m->start = lo;

@@ -173,7 +173,7 @@ static int check_mapped(struct altvm_ctx *ctx, unsigned long addr)
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	if (addr >= space->start && addr < space->limit &&
+	if (addr >= space->start && addr < space->end &&
 	    altvm_tree_next(space, addr, addr + PAGE_SIZE, &area))
 		ret = 0;
 	altvm_space_leave(space);

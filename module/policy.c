@@ -284,10 +284,10 @@ static int table_reclaim(struct altvm_space *space)
 
 	/* Whoever has made a range busy may be going to put back what was there. */
 	if (space->nr_busy)
-		return altvm_tree_wait_locked(space, space->start, space->limit) ?:
+		return altvm_tree_wait_locked(space, space->start, space->end) ?:
 			       -EAGAIN;
 	__set_bit(space->policy, used);
-	altvm_for_each_area(space, &area, space->start, space->limit)
+	altvm_for_each_area(space, &area, space->start, space->end)
 		__set_bit((area.attr & ALTVM_ATTR_POLICY) >> POLICY_SHIFT,
 			  used);
 	xa_for_each(&space->policies, index, policy) {
@@ -528,7 +528,7 @@ static bool is_followed(struct altvm_space *space, const struct bind *bind,
 
 	if (addr >= bind->end)
 		return true;
-	return altvm_tree_next(space, addr, min(bind->end, space->limit),
+	return altvm_tree_next(space, addr, min(bind->end, space->end),
 			       &next) &&
 	       next.start == addr;
 }
@@ -540,7 +540,7 @@ static bool is_followed(struct altvm_space *space, const struct bind *bind,
 static int bind_check(struct altvm_space *space, struct bind *bind)
 {
 	unsigned long start = max(bind->start, space->start);
-	unsigned long end = min(bind->end, space->limit);
+	unsigned long end = min(bind->end, space->end);
 	struct altvm_area area;
 	bool any = false;
 	int ret;
@@ -603,7 +603,7 @@ static int bind_area(struct altvm_space *space, struct altvm_area *area,
 static int bind_locked(struct altvm_space *space, struct bind *bind)
 {
 	unsigned long start = max(bind->start, space->start);
-	unsigned long end = min(bind->end, space->limit);
+	unsigned long end = min(bind->end, space->end);
 	struct altvm_area area;
 	u32 index;
 	int ret;
@@ -859,7 +859,7 @@ static int answer_area(struct altvm_space *space, struct answer *answer,
 	unsigned long attr;
 	int ret;
 
-	if (addr < space->start || addr >= space->limit)
+	if (addr < space->start || addr >= space->end)
 		return -EFAULT;
 	do {
 		ret = get_area(space, addr, &attr, &fa);

@@ -208,7 +208,7 @@ static int advised_area(struct altvm_space *space, unsigned long addr,
 {
 	int ret;
 
-	while (addr >= space->start && addr < space->limit &&
+	while (addr >= space->start && addr < space->end &&
 	       altvm_tree_next(space, addr, addr + PAGE_SIZE, area)) {
 		if (!(area->attr & ALTVM_ATTR_BUSY))
 			return area->attr & need ? 0 : -EINVAL;
@@ -334,7 +334,7 @@ static int populate_find(struct altvm_space *space, unsigned long start,
 {
 	int ret;
 
-	while (altvm_tree_next(space, start, min(end, space->limit), area)) {
+	while (altvm_tree_next(space, start, min(end, space->end), area)) {
 		altvm_area_clip(area, start, end);
 		if (!(area->attr & ALTVM_ATTR_BUSY))
 			return 1;

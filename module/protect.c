@@ -291,13 +291,13 @@ static int protect_space(struct altvm_space *space, unsigned long start,
 {
 	int ret;
 
-	if (start < space->start || start >= space->limit)
+	if (start < space->start || start >= space->end)
 		return -ENOMEM;
 	/* Beyond the window is a hole. */
 	mutex_lock(&space->lock);
-	ret = protect_locked(space, start, min(end, space->limit), prot, change,
+	ret = protect_locked(space, start, min(end, space->end), prot, change,
 			     recheck);
-	if (!ret && end > space->limit)
+	if (!ret && end > space->end)
 		ret = -ENOMEM;
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);

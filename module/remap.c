@@ -489,8 +489,8 @@ static int wait_locked(struct altvm_space *space, unsigned long start,
 {
 	unsigned long end = start + len;
 
-	if (end < start || end > space->limit)
-		end = space->limit;
+	if (end < start || end > space->end)
+		end = space->end;
 	return altvm_tree_wait_locked(space, start, end);
 }
 
@@ -575,7 +575,7 @@ static int remap_space(struct altvm_space *space, struct remap *r)
 	if (ret > 0 && !stays(r))
 		altvm_map_trim(space, r->old, r->old + r->old_len);
 	else if (r->shrunk.trim)
-		altvm_map_trim(space, r->old + r->new_len, space->limit);
+		altvm_map_trim(space, r->old + r->new_len, space->end);
 	return ret;
 }
 

@@ -571,9 +571,9 @@ static int reap_space(struct altvm_space *space)
 	int ret;
 
 	mutex_lock(&space->lock);
-	ret = altvm_tree_wait_locked(space, space->start, space->limit);
+	ret = altvm_tree_wait_locked(space, space->start, space->end);
 	if (!ret) {
-		altvm_for_each_leaf(space, leaf, space->start, space->limit, lo,
+		altvm_for_each_leaf(space, leaf, space->start, space->end, lo,
 				    hi) {
 			reap_leaf(space, leaf, lo, hi);
 			cond_resched();

@@ -32,23 +32,6 @@ static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 }
 
 /*
- * A reference of the file that is mapped at an address, NULL if there is none any
- * more, or there has not been.
- */
-static struct altvm_file_area *get_file_area(struct altvm_space *space,
-					     unsigned long addr)
-{
-	struct altvm_file_area *fa;
-	unsigned long attr;
-
-	guard(rcu)();
-	if (!altvm_tree_load(space, addr, &attr, &fa) || !fa ||
-	    !refcount_inc_not_zero(&fa->refs))
-		return NULL;
-	return fa;
-}
-
-/*
  * Fill @vec from @start on, for one area and up to @nr pages.  @fa: out: the area,
  * if it is of a file; referenced.
  * Return: how many pages, or -ENOMEM for a hole, -EINTR.
@@ -61,7 +44,7 @@ static long residency(struct altvm_space *space, unsigned long start,
 	struct altvm_area area;
 	int ret;
 
-	if (start < space->start || start >= space->limit)
+	if (start < space->start || start >= space->end)
 		return -ENOMEM;
 	do {
 		if (!altvm_tree_next(space, start, start + PAGE_SIZE, &area))
@@ -74,7 +57,7 @@ static long residency(struct altvm_space *space, unsigned long start,
 	} while (area.attr & ALTVM_ATTR_BUSY);
 
 	if (area.fa)
-		*fa = get_file_area(space, start);
+		*fa = altvm_file_get_at(space, start);
 	if (*fa)
 		altvm_file_apply_cut(space, *fa);
 	end = min(end, area.end);

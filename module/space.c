@@ -145,7 +145,7 @@ static void mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
 		space_kill(space);
 		if (!space->special)
 			continue;
-		altvm_pte_zap(space, space->start, space->limit);
+		altvm_pte_zap(space, space->start, space->end);
 		altvm_file_unlink_all(space);
 	}
 }
@@ -229,7 +229,6 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 	space->ctx = ctx;
 	space->start = window->vm_start;
 	space->end = window->vm_end;
-	space->limit = space->end;
 	space->brk = space->start;
 	space->prot = window->vm_flags & VM_ACCESS_FLAGS;
 	/* A child's is not known yet. */
@@ -374,7 +373,7 @@ static void space_wrprotect(struct altvm_space *space)
 	struct altvm_leaf *leaf;
 	unsigned long lo, hi;
 
-	altvm_for_each_leaf(space, leaf, space->start, space->limit, lo, hi) {
+	altvm_for_each_leaf(space, leaf, space->start, space->end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		if (leaf->ahead) {
 			altvm_pte_settle(space, leaf, lo, hi);
@@ -408,7 +407,7 @@ static void space_heed_advice(struct altvm_space *child)
 	struct altvm_area area;
 
 	mutex_lock(&child->lock);
-	altvm_for_each_area(child, &area, child->start, child->limit) {
+	altvm_for_each_area(child, &area, child->start, child->end) {
 		if (!(area.attr & (VM_DONTCOPY | VM_WIPEONFORK)))
 			continue;
 		drop_leaves(child, area.start, area.end);
@@ -432,7 +431,7 @@ static void space_unlock_areas(struct altvm_space *child)
 	struct altvm_area area;
 
 	mutex_lock(&child->lock);
-	altvm_for_each_area(child, &area, child->start, child->limit)
+	altvm_for_each_area(child, &area, child->start, child->end)
 		if (area.attr & VM_LOCKED)
 			altvm_tree_store(child, area.start, area.end,
 					 area.attr & ~VM_LOCKED_MASK,

@@ -57,7 +57,6 @@ struct altvm_mm {
  * @ctx: the file's; constant
  * @start: the window, in bytes; constant
  * @end: exclusive; constant
- * @limit: the end of what areas may use; constant
  * @prot: VM_READ, VM_WRITE, VM_EXEC that areas may have; constant
  * @tgid: the owner's process ID, for the listing; 0 in a forked child until its
  *	first call
@@ -102,7 +101,7 @@ struct altvm_mm {
 struct altvm_space {
 	struct mm_struct *mm;
 	struct altvm_ctx *ctx;
-	unsigned long start, end, limit;
+	unsigned long start, end;
 	unsigned long prot;
 	pid_t tgid;
 	kuid_t uid;

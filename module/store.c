@@ -477,7 +477,7 @@ int altvm_store_copy_pinned(struct altvm_space *to, struct altvm_space *from)
 	unsigned long lo, hi;
 	int ret = 0;
 
-	altvm_for_each_leaf(from, leaf, from->start, from->limit, lo, hi) {
+	altvm_for_each_leaf(from, leaf, from->start, from->end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		if (leaf->nr)
 			ret = leaf_copy_pinned(to, from, leaf, lo, hi);

@@ -187,7 +187,7 @@ static bool any_old(const struct out *o)
 static void out_old(struct out *o)
 {
 	unsigned long start = max(o->leaf->start, o->space->start);
-	unsigned long end = min(o->leaf->start + PMD_SIZE, o->space->limit);
+	unsigned long end = min(o->leaf->start + PMD_SIZE, o->space->end);
 	struct altvm_area area;
 	bool lazy = false;
 
@@ -390,20 +390,6 @@ static void advise_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 		pageout_file(fa, lo, hi);
 }
 
-/* The file at an address, referenced; NULL if there is none any more. */
-static struct altvm_file_area *get_area_file(struct altvm_space *space,
-					     unsigned long addr)
-{
-	struct altvm_file_area *fa;
-	unsigned long attr;
-
-	guard(rcu)();
-	if (!altvm_tree_load(space, addr, &attr, &fa) || !fa ||
-	    !refcount_inc_not_zero(&fa->refs))
-		return NULL;
-	return fa;
-}
-
 /* That whose page cache is to be paged out, or NULL. */
 static struct altvm_file_area *get_backing(struct altvm_space *space,
 					   const struct altvm_area *area,
@@ -412,7 +398,7 @@ static struct altvm_file_area *get_backing(struct altvm_space *space,
 	struct altvm_file_area *fa = NULL;
 
 	if (advice == MADV_PAGEOUT && area->fa)
-		fa = get_area_file(space, area->start);
+		fa = altvm_file_get_at(space, area->start);
 	if (!fa || may_page_out(fa))
 		return fa;
 	altvm_file_put(fa);

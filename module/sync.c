@@ -72,8 +72,8 @@ static int sync_next(struct altvm_ctx *ctx, unsigned long *at,
 		*holes = -ENOMEM;
 		*at = min(space->start, end);
 	}
-	if (*at < space->limit)
-		ret = next_part(space, at, min(end, space->limit), flags, &part,
+	if (*at < space->end)
+		ret = next_part(space, at, min(end, space->end), flags, &part,
 				holes);
 	altvm_space_leave(space);
 	if (part.file) {

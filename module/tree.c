@@ -447,7 +447,7 @@ void altvm_tree_validate(struct altvm_space *space)
 		return;
 	altvm_for_each_area(space, &area, 0, space->end) {
 		WARN_ON_ONCE(area.start < space->start ||
-			     area.end > space->limit);
+			     area.end > space->end);
 		WARN_ON_ONCE(!PAGE_ALIGNED(area.start | area.end));
 		WARN_ON_ONCE(!area.fa &&
 			     area.attr & ~(ALTVM_ATTR_MASK | ALTVM_ATTR_BUSY));

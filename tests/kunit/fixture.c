@@ -68,7 +68,7 @@ struct altvm_space *altvm_fixture_bare(struct kunit *test, unsigned long start,
 
 	space->start = start;
 	space->end = end;
-	space->limit = end;
+	space->end = end;
 	mutex_init(&space->lock);
 	altvm_tree_init(space);
 	KUNIT_ASSERT_EQ(test, 0,
