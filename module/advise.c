@@ -20,6 +20,7 @@
 #include "file.h"
 #include "fileadvice.h"
 #include "map.h"
+#include "merge.h"
 #include "poison.h"
 #include "populate.h"
 #include "swap.h"
@@ -29,6 +30,7 @@
  * struct advice - what one MADV_* does
  * @known: is there such advice?
  * @private: for private anonymous memory only
+ * @ignore: areas with one of these attributes pay no attention to it
  * @clear: attributes that it takes away
  * @set: attributes that it adds
  * @inside: acts on an area, clipped to the range, with the space entered; moves its
@@ -38,7 +40,7 @@
  */
 struct advice {
 	bool known, private;
-	unsigned long clear, set;
+	unsigned long ignore, clear, set;
 	int (*inside)(struct altvm_space *space, struct altvm_area *area,
 		      int advice);
 	int (*outside)(const struct altvm_area *area, int advice);
@@ -62,6 +64,12 @@ static const struct advice advices[] = {
 			      .private = true,
 			      .set = VM_WIPEONFORK },
 	[MADV_KEEPONFORK] = { .known = true, .clear = VM_WIPEONFORK },
+	[MADV_MERGEABLE] = { .known = ALTVM_KSM,
+			     .ignore = VM_SHARED | VM_MAYSHARE | VM_DROPPABLE,
+			     .set = VM_MERGEABLE },
+	[MADV_UNMERGEABLE] = { .known = ALTVM_KSM,
+			       .clear = VM_MERGEABLE,
+			       .inside = altvm_merge_break },
 	[MADV_DONTNEED] = { .known = true, .inside = altvm_discard_area },
 	[MADV_DONTNEED_LOCKED] = { .known = true,
 				   .inside = altvm_discard_area },
@@ -96,8 +104,10 @@ static int advise_area(struct altvm_space *space, struct altvm_area *area,
 	if (area->attr & VM_DROPPABLE &&
 	    advice->clear & (VM_WIPEONFORK | VM_DONTDUMP))
 		return -EINVAL;
-	if (attr == area->attr)
+	if (attr == area->attr || area->attr & advice->ignore)
 		return 0;
+	if (attr & VM_MERGEABLE)
+		altvm_merge_learn(space);
 	if (attr & (VM_DONTCOPY | VM_WIPEONFORK))
 		WRITE_ONCE(space->special, true);
 	if (!area->fa)
@@ -281,27 +291,39 @@ static int advise_outside(struct walk *w)
 	}
 }
 
+/* Attributes, with the space left. */
+static int enter_advise_attr(const struct walk *w)
+{
+	struct altvm_space *space = altvm_space_enter_mm(w->ctx, w->mm);
+	int ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = advise_attr(space, w->at, w->end, w->advice);
+	altvm_space_leave(space);
+	return ret;
+}
+
 /* The arguments are right, and the range is not empty. */
 static int advise(struct walk *w)
 {
 	const struct advice *advice = w->advice;
-	struct altvm_space *space;
-	int ret;
+	int ret = 0;
 
 	if (advice->range)
 		return w->mm == current->mm ?
 			       advice->range(w->ctx, w->at, w->end, w->number) :
 			       -EINVAL;
-	if (advice->inside || advice->outside) {
-		ret = advice->inside ? advise_inside(w) : advise_outside(w);
-		return ret ?: (w->hole ? -ENOMEM : 0);
-	}
-	space = altvm_space_enter_mm(w->ctx, w->mm);
-	if (IS_ERR(space))
-		return PTR_ERR(space);
-	ret = advise_attr(space, w->at, w->end, advice);
-	altvm_space_leave(space);
-	return ret;
+	if (advice->set || advice->clear)
+		ret = enter_advise_attr(w);
+	/* Holes do not keep it from what is mapped. */
+	if ((ret && ret != -ENOMEM) || !(advice->inside || advice->outside))
+		return ret;
+	ret = advice->inside ? advise_inside(w) : advise_outside(w);
+	/* madvise(2): resources are temporarily unavailable. */
+	if (ret == -ENOMEM && advice->clear)
+		return -EAGAIN;
+	return ret ?: (w->hole ? -ENOMEM : 0);
 }
 
 /* Nothing is to be done, if there is a window. */

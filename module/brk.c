@@ -18,6 +18,7 @@
 #include "grow.h"
 #include "limits.h"
 #include "map.h"
+#include "merge.h"
 #include "populate.h"
 #include "tree.h"
 
@@ -72,6 +73,8 @@ static int brk_store(struct altvm_space *space, const struct brk_move *move,
 	ret = altvm_limits_charge(space, pages, pages);
 	if (ret)
 		return ret;
+	if (attr & VM_MERGEABLE)
+		altvm_merge_learn(space);
 	ret = altvm_tree_store(space, move->old, move->new, attr, GFP_KERNEL);
 	if (ret)
 		altvm_limits_uncharge(space, pages, pages);
@@ -83,7 +86,8 @@ static int brk_store(struct altvm_space *space, const struct brk_move *move,
 /* Return: 0; or -ENOMEM, and nothing has changed. */
 static int brk_grow(struct altvm_space *space, struct brk_move *move)
 {
-	unsigned long attr = VM_READ | VM_WRITE | space->def_lock;
+	unsigned long attr = VM_READ | VM_WRITE | space->def_lock |
+			     altvm_merge_attr();
 	unsigned long pages = (move->new - move->old) >> PAGE_SHIFT;
 	struct altvm_area area;
 	int ret;

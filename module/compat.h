@@ -20,6 +20,10 @@
 #error "altvm needs a kernel with CONFIG_PROC_FS"
 #endif
 
+#if !IS_ENABLED(CONFIG_XXHASH)
+#error "altvm needs a kernel with CONFIG_XXHASH"
+#endif
+
 #ifndef CONFIG_X86_64
 #error "altvm supports x86-64 only"
 #endif
@@ -31,5 +35,8 @@
 
 /* Can the kernel take broken memory out of use? */
 #define ALTVM_MEMORY_FAILURE IS_ENABLED(CONFIG_MEMORY_FAILURE)
+
+/* Does the kernel know same-page merging?  altvm's is its own, but the advice is its. */
+#define ALTVM_KSM IS_ENABLED(CONFIG_KSM)
 
 #endif /* ALTVM_COMPAT_H */

@@ -27,7 +27,7 @@ static void show_flags(struct seq_file *m, struct altvm_space *space,
 		{ VM_DONTDUMP, "dd" },	  { VM_NORESERVE, "nr" },
 		{ VM_NOHUGEPAGE, "nh" },  { VM_RAND_READ, "rr" },
 		{ VM_SEQ_READ, "sr" },	  { VM_WIPEONFORK, "wf" },
-		{ VM_DROPPABLE, "dp" },
+		{ VM_DROPPABLE, "dp" },	  { VM_MERGEABLE, "mg" },
 	};
 	bool any = false;
 
@@ -94,6 +94,18 @@ static bool may_show(const struct altvm_space *space)
 	       capable(CAP_SYS_PTRACE);
 }
 
+/* What merging has done, if it ever was wanted. */
+static void show_merged(struct seq_file *m, const struct altvm_space *space)
+{
+	unsigned long passes = READ_ONCE(space->merge_passes);
+
+	if (!passes && !READ_ONCE(space->merge_id))
+		return;
+	seq_printf(m, " merged %lu kB zeroed %lu kB passes %lu",
+		   READ_ONCE(space->merged) << (PAGE_SHIFT - 10),
+		   READ_ONCE(space->zeroed) << (PAGE_SHIFT - 10), passes);
+}
+
 static void show_space(struct seq_file *m, struct altvm_space *space)
 {
 	struct altvm_area area;
@@ -101,10 +113,11 @@ static void show_space(struct seq_file *m, struct altvm_space *space)
 	seq_printf(m, "altvm-window:\t%08lx-%08lx pid %d mapped %lu kB",
 		   space->start, space->end, READ_ONCE(space->tgid),
 		   READ_ONCE(space->nr_total) << (PAGE_SHIFT - 10));
-	seq_printf(m, " locked %lu kB swapped %lu kB%s\n",
+	seq_printf(m, " locked %lu kB swapped %lu kB",
 		   READ_ONCE(space->nr_locked) << (PAGE_SHIFT - 10),
-		   atomic_long_read(&space->nr_swapped) << (PAGE_SHIFT - 10),
-		   space->mm == current->mm ? " self" : "");
+		   atomic_long_read(&space->nr_swapped) << (PAGE_SHIFT - 10));
+	show_merged(m, space);
+	seq_puts(m, space->mm == current->mm ? " self\n" : "\n");
 	seq_printf(m, "altvm-swap:\tout %lu in %lu freed %lu\n",
 		   atomic_long_read(&space->paged_out),
 		   atomic_long_read(&space->paged_in),

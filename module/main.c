@@ -9,6 +9,7 @@
 
 #include "dev.h"
 #include "file.h"
+#include "merge.h"
 #include "reclaim.h"
 #include "slot.h"
 #include "space.h"
@@ -37,11 +38,16 @@ static int __init altvm_init(void)
 	ret = altvm_target_init();
 	if (ret)
 		goto err_file;
-	ret = altvm_dev_init();
+	ret = altvm_merge_init();
 	if (ret)
 		goto err_target;
+	ret = altvm_dev_init();
+	if (ret)
+		goto err_merge;
 	return 0;
 
+err_merge:
+	altvm_merge_exit();
 err_target:
 	altvm_target_exit();
 err_file:
@@ -60,6 +66,7 @@ err_space:
 static void __exit altvm_exit(void)
 {
 	altvm_dev_exit();
+	altvm_merge_exit();
 	altvm_target_exit();
 	/* Waits for what is freed by RCU, spaces among it. */
 	altvm_space_exit();

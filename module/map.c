@@ -20,6 +20,7 @@
 #include "grow.h"
 #include "limits.h"
 #include "map.h"
+#include "merge.h"
 #include "populate.h"
 #include "pte.h"
 #include "store.h"
@@ -360,6 +361,8 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 		req->attr |= VM_NOHUGEPAGE;
 	if (req->flags & MAP_GROWSDOWN)
 		req->attr |= VM_GROWSDOWN;
+	/* What is shared has other attributes. */
+	req->attr |= altvm_merge_attr();
 	return 0;
 }
 
@@ -374,8 +377,8 @@ static void map_make(const struct altvm_mmap *cmd, struct file *file,
 	if (file || (type == MAP_SHARED && !(req->flags & not_shared)))
 		map_make_file(cmd, file, req);
 	else if (type == MAP_DROPPABLE && !(req->flags & not_dropped))
-		req->attr |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK |
-			     VM_DONTDUMP;
+		req->attr = (req->attr & ~VM_MERGEABLE) | VM_DROPPABLE |
+			    VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
 	else if (type != MAP_PRIVATE)
 		req->error = -EINVAL;
 }
@@ -477,6 +480,8 @@ static int map_store(struct altvm_space *space, struct map_request *req,
 
 	if (req->attr & VM_WIPEONFORK)
 		WRITE_ONCE(space->special, true);
+	if (req->attr & VM_MERGEABLE)
+		altvm_merge_learn(space);
 	if (!req->fa)
 		return altvm_tree_store(space, req->addr, end, req->attr, gfp);
 	altvm_file_place(req->fa, space, req->addr, req->len);

@@ -52,6 +52,7 @@
 
 #include "fault.h"
 #include "file.h"
+#include "merge.h"
 #include "policy.h"
 #include "pte.h"
 #include "space.h"
@@ -503,10 +504,13 @@ void altvm_space_vm_open(struct vm_area_struct *window)
 		return;
 
 	space_freeze(parent);
-	if (space_clone(child, parent))
+	if (space_clone(child, parent)) {
 		space_free(child);
-	else
+	} else {
+		if (parent->merge_id)
+			altvm_merge_learn(child);
 		space_publish(child, window);
+	}
 	space_thaw(parent);
 }
 
@@ -568,6 +572,7 @@ void altvm_space_vm_close(struct vm_area_struct *window)
 		return;
 
 	space_kill(space);
+	altvm_merge_forget(space);
 	spin_lock(&space->ctx->lock);
 	hlist_del_rcu(&space->in_ctx);
 	spin_unlock(&space->ctx->lock);

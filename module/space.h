@@ -90,6 +90,11 @@ struct altvm_mm {
  * @policies: the NUMA policies of its areas by their index, and its own, see policy.c;
  *	changed under @lock, read under RCU
  * @policy: the index of its own; 0 if it has none; written under @lock
+ * @merge_id: by which merge.c knows it, while it may have mergeable areas; written
+ *	under @lock, or before anybody else can have it
+ * @merge_passes: how often merge.c has looked at all of it
+ * @merged: pages that are merged, as the last time found
+ * @zeroed: pages that have become the zero page, in all
  * @flush_lock: one altvm_pte_flush() at a time; protects @flush_gen
  * @flush_gen: how many flushes have begun
  * @amm: shared by all windows in @mm; NULL in a forked child until its first
@@ -122,6 +127,7 @@ struct altvm_space {
 	struct file *shmem;
 	struct xarray policies;
 	unsigned int policy;
+	unsigned long merge_id, merge_passes, merged, zeroed;
 	struct mutex flush_lock;
 	unsigned long flush_gen;
 	struct altvm_mm *amm;

@@ -17,9 +17,14 @@
  * altvm_store_own().  Where a space gives up a page that another may then own,
  * its own PTEs must be gone before.
  *
+ * Merging.  Pages with the same contents become one, which is then in several
+ * tables, or several times in one, and no space's own, see merge.c.
+ *
  * As long as a page is stored, its ->mapping is that of a shmem file that a
  * space and those forked from it keep, and its ->index says in which leaf it is and
- * where.  It is not in that file's page cache, nor on any LRU list, so
+ * where.  Merged pages have a file and numbers of their own, for they can outlive the
+ * spaces that they come from; but whoever wants to write to one gets a page with the
+ * identity that was there before.  It is not in that file's page cache, nor on any LRU list, so
  * nobody comes to it from there.  But for those who come from the PTE it says
  * what they need to know:
  *  - a futex that is not process-private is found by mapping and index;
@@ -40,6 +45,7 @@
 #include "store.h"
 
 static struct kmem_cache *leaf_cache;
+static struct file *merged_shmem;
 
 static unsigned long leaf_index(const struct altvm_space *space,
 				unsigned long addr)
@@ -59,10 +65,41 @@ static atomic_long_t *page_state(struct page *page)
 	return (atomic_long_t *)&page->private;
 }
 
+/*
+ * A merged page can be in many tables, and each fork can make them more.  Before the
+ * count overflows it stays where it is, as that of a refcount_t, and the page stays
+ * for ever.
+ */
+#define TABLES_MAX (TABLES_MASK / 2)
+#define TABLES_SATURATED (TABLES_MASK / 4 * 3)
+
+static void saturate(struct page *page)
+{
+	long old = atomic_long_read(page_state(page)), new;
+
+	do
+		new = (old & ~TABLES_MASK) | TABLES_SATURATED;
+	while (!atomic_long_try_cmpxchg(page_state(page), &old, new));
+}
+
+/* A page is in one more table. */
+static void table_add(struct page *page)
+{
+	long state = atomic_long_inc_return(page_state(page));
+
+	if (unlikely((state & TABLES_MASK) > TABLES_MAX))
+		saturate(page);
+}
+
 /* A table has one page less. */
 static void table_drop(struct page *page)
 {
-	if (atomic_long_dec_return(page_state(page)) & TABLES_MASK)
+	unsigned long tables;
+
+	tables = atomic_long_dec_return(page_state(page)) & TABLES_MASK;
+	if (unlikely(tables >= TABLES_MAX))
+		saturate(page);
+	if (tables)
 		return;
 	if (unlikely(altvm_page_has_slot(page)))
 		altvm_slot_forget(page);
@@ -96,7 +133,7 @@ static struct page **table_copy(struct page **pages, gfp_t gfp)
 	for (unsigned int i = 0; i < PTRS_PER_PTE; i++) {
 		copy[i] = pages[i];
 		if (altvm_page_is_real(copy[i]))
-			atomic_long_inc(page_state(copy[i]));
+			table_add(copy[i]);
 		else if (altvm_page_is_slot(copy[i]))
 			altvm_slot_get(altvm_slot_of(copy[i]));
 	}
@@ -278,6 +315,21 @@ bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr)
 		return true;
 	return leaf->cow &&
 	       (atomic_long_read_acquire(page_state(page)) & TABLES_MASK) != 1;
+}
+
+/**
+ * altvm_store_is_owned() - may there be a writable PTE of a page?
+ * @leaf: locked; it has a real page at @addr
+ * @addr: in its 2 MiB
+ */
+bool altvm_store_is_owned(const struct altvm_leaf *leaf, unsigned long addr)
+{
+	struct page *page = altvm_leaf_page(leaf, addr);
+
+	lockdep_assert_held(&leaf->lock);
+	return !leaf->cow ||
+	       (u64)atomic_long_read(page_state(page)) >> TABLES_BITS ==
+		       leaf->gen;
 }
 
 /**
@@ -597,6 +649,18 @@ int altvm_leaf_prepare(struct altvm_leaf *leaf)
 }
 
 /**
+ * altvm_leaf_try_prepare() - the same, but where memory is short, give up at once
+ * @leaf: locked
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int altvm_leaf_try_prepare(struct altvm_leaf *leaf)
+{
+	return leaf_prepare(leaf,
+			    GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+}
+
+/**
  * altvm_leaf_trim() - free what an empty leaf does not need
  * @leaf: locked
  */
@@ -789,6 +853,68 @@ static void leaf_make_cow(struct altvm_space *space, struct altvm_leaf *leaf,
 }
 
 /**
+ * altvm_page_is_merged() - has a page been stored by altvm_store_join()?
+ * @page: a stored page; its leaf is locked
+ *
+ * It can be in one table only by now.
+ */
+bool altvm_page_is_merged(const struct page *page)
+{
+	return READ_ONCE(page->mapping) == merged_shmem->f_mapping;
+}
+
+/**
+ * altvm_page_tables() - in how many tables is a page, or how many times?
+ * @page: a stored page; its leaf is locked
+ *
+ * A table that several leaves share is one.
+ */
+unsigned long altvm_page_tables(struct page *page)
+{
+	return atomic_long_read(page_state(page)) & TABLES_MASK;
+}
+
+/* Put a page into one more table.  Nobody owns it any more. */
+static void page_merge(struct page *page)
+{
+	long old = atomic_long_read(page_state(page)), new;
+	static atomic64_t ids;
+
+	/* Those that have it, too, may be dropping it. */
+	do
+		new = (old & TABLES_MASK) + 1;
+	while (!atomic_long_try_cmpxchg(page_state(page), &old, new));
+
+	/* Who has not freed it lazily is to find it. */
+	ClearPageChecked(page);
+	if (altvm_page_is_merged(page))
+		return;
+	page->index = atomic64_inc_return(&ids);
+	/* Whoever sees the mapping sees the index. */
+	smp_store_release(&page->mapping, merged_shmem->f_mapping);
+}
+
+/**
+ * altvm_store_join() - store a page at another place, too
+ * @to: where it is; no PTE of this place maps it, unless it is merged already
+ * @from: whose page is dropped; no PTE of this place maps it; the leaf is prepared
+ *
+ * Both leaves can be the same.
+ */
+void altvm_store_join(const struct altvm_entry *to,
+		      const struct altvm_entry *from)
+{
+	struct page *page = altvm_leaf_page(to->leaf, to->addr);
+
+	lockdep_assert_held(&to->leaf->lock);
+	lockdep_assert_held(&from->leaf->lock);
+	leaf_make_cow(to->space, to->leaf, to->addr);
+	leaf_make_cow(from->space, from->leaf, from->addr);
+	page_merge(page);
+	altvm_leaf_set(from->leaf, from->addr, page);
+}
+
+/**
  * altvm_leaf_move() - move what is stored for a range
  * @space: entered
  * @to: leaf, locked; nothing is stored there
@@ -844,11 +970,20 @@ void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
 int __init altvm_store_module_init(void)
 {
 	leaf_cache = KMEM_CACHE(altvm_leaf, 0);
-	return leaf_cache ? 0 : -ENOMEM;
+	if (!leaf_cache)
+		return -ENOMEM;
+	merged_shmem = shmem_kernel_file_setup("altvm-merged", PAGE_SIZE,
+					       VM_NORESERVE);
+	if (IS_ERR(merged_shmem)) {
+		kmem_cache_destroy(leaf_cache);
+		return PTR_ERR(merged_shmem);
+	}
+	return 0;
 }
 
 /** altvm_store_module_exit() - when the module goes */
 void altvm_store_module_exit(void)
 {
+	fput(merged_shmem);
 	kmem_cache_destroy(leaf_cache);
 }

@@ -55,6 +55,18 @@ struct altvm_leaf {
 };
 
 /**
+ * struct altvm_entry - where something is stored
+ * @space: entered
+ * @leaf: locked
+ * @addr: in its 2 MiB
+ */
+struct altvm_entry {
+	struct altvm_space *space;
+	struct altvm_leaf *leaf;
+	unsigned long addr;
+};
+
+/**
  * altvm_for_each_leaf() - the leaves that meet a range, upwards
  * @space: entered
  * @leaf: struct altvm_leaf *
@@ -80,6 +92,11 @@ bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 		     unsigned long addr, unsigned int known);
 bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr);
 bool altvm_store_is_held(struct altvm_leaf *leaf, unsigned long addr);
+bool altvm_store_is_owned(const struct altvm_leaf *leaf, unsigned long addr);
+void altvm_store_join(const struct altvm_entry *to,
+		      const struct altvm_entry *from);
+bool altvm_page_is_merged(const struct page *page);
+unsigned long altvm_page_tables(struct page *page);
 struct altvm_leaf *altvm_store_find(struct altvm_space *space,
 				    unsigned long addr);
 struct altvm_leaf *altvm_store_make(struct altvm_space *space,
@@ -90,6 +107,7 @@ struct altvm_leaf *altvm_store_next(struct altvm_space *space,
 				    unsigned long *addr, unsigned long end);
 
 int altvm_leaf_prepare(struct altvm_leaf *leaf);
+int altvm_leaf_try_prepare(struct altvm_leaf *leaf);
 void altvm_leaf_trim(struct altvm_leaf *leaf);
 bool altvm_leaf_is_empty(const struct altvm_leaf *leaf, unsigned long start,
 			 unsigned long end);

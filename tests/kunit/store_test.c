@@ -447,6 +447,103 @@ static void store_destroy(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, altvm_store_init(space, NULL));
 }
 
+/* Store a new page at a place whose leaf is locked, and that is in no other table. */
+static struct page *put_page_at(struct kunit *test,
+				const struct altvm_entry *place)
+{
+	struct page *page = new_page(test);
+
+	altvm_store_adopt(place->space, place->leaf, place->addr, page);
+	altvm_leaf_set(place->leaf, place->addr, page);
+	return page;
+}
+
+/* Merges the pages of two places, and lets go of both, one after the other. */
+static void join_and_drop(struct kunit *test, const struct altvm_entry *to,
+			  const struct altvm_entry *from)
+{
+	struct page *page = put_page_at(test, to);
+	struct page *gone = put_page_at(test, from);
+
+	altvm_store_join(to, from);
+	KUNIT_EXPECT_PTR_EQ(test, page,
+			    altvm_leaf_page(from->leaf, from->addr));
+	KUNIT_EXPECT_PTR_EQ(test, page, altvm_leaf_page(to->leaf, to->addr));
+	KUNIT_EXPECT_EQ(test, 1, page_count(gone));
+	KUNIT_EXPECT_NULL(test, gone->mapping);
+	KUNIT_EXPECT_EQ(test, 2, page_count(page));
+	KUNIT_EXPECT_EQ(test, 2UL, altvm_page_tables(page));
+	KUNIT_EXPECT_TRUE(test, altvm_page_is_merged(page));
+
+	/* Nobody's.  The test's own reference is known. */
+	KUNIT_EXPECT_FALSE(test, altvm_store_is_owned(to->leaf, to->addr));
+	KUNIT_EXPECT_FALSE(test,
+			   altvm_store_own(to->space, to->leaf, to->addr, 1));
+	KUNIT_EXPECT_FALSE(test, altvm_store_own(from->space, from->leaf,
+						 from->addr, 1));
+
+	altvm_leaf_strip(to->leaf, to->addr, to->addr + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, 2, page_count(page));
+	KUNIT_EXPECT_FALSE(test, altvm_store_own(from->space, from->leaf,
+						 from->addr, 0));
+	KUNIT_EXPECT_TRUE(test, altvm_store_own(from->space, from->leaf,
+						from->addr, 1));
+	KUNIT_EXPECT_FALSE(test, altvm_page_is_merged(page));
+	KUNIT_EXPECT_TRUE(test, altvm_store_is_owned(from->leaf, from->addr));
+	altvm_leaf_strip(from->leaf, from->addr, from->addr + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, 1, page_count(page));
+	KUNIT_EXPECT_NULL(test, page->mapping);
+}
+
+static void store_join(struct kunit *test)
+{
+	struct altvm_space *space = new_space(test);
+	struct altvm_entry a = { .space = space, .addr = leaf_at(1) };
+	struct altvm_entry b = { .space = space, .addr = leaf_at(2) };
+	struct altvm_entry c = { .space = space,
+				 .addr = leaf_at(1) + PAGE_SIZE };
+
+	b.leaf = lock_leaf(test, space, b.addr);
+	mutex_unlock(&b.leaf->lock);
+	a.leaf = lock_leaf(test, space, a.addr);
+	mutex_lock_nested(&b.leaf->lock, SINGLE_DEPTH_NESTING);
+	c.leaf = a.leaf;
+
+	join_and_drop(test, &a, &b);
+	join_and_drop(test, &b, &a);
+	/* Twice in one table. */
+	join_and_drop(test, &a, &c);
+	mutex_unlock(&b.leaf->lock);
+	mutex_unlock(&a.leaf->lock);
+}
+
+/* A page that has been in too many tables is never freed. */
+static void store_saturates(struct kunit *test)
+{
+	struct altvm_space *space = new_space(test);
+	struct altvm_entry a = { .space = space, .addr = leaf_at(1) };
+	struct altvm_space *clone = new_space(test);
+	struct altvm_leaf *leaf;
+	struct page *page;
+
+	a.leaf = lock_leaf(test, space, a.addr);
+	page = put_page_at(test, &a);
+	set_page_private(page, BIT(23) - 1);
+	mutex_unlock(&a.leaf->lock);
+	KUNIT_ASSERT_EQ(test, 0, altvm_store_clone(clone, space));
+	leaf = lock_leaf(test, clone, a.addr);
+	KUNIT_EXPECT_LT(test, BIT(23), altvm_page_tables(page));
+	altvm_leaf_strip(leaf, a.addr, a.addr + PAGE_SIZE);
+	mutex_unlock(&leaf->lock);
+	mutex_lock(&a.leaf->lock);
+	altvm_leaf_strip(a.leaf, a.addr, a.addr + PAGE_SIZE);
+	mutex_unlock(&a.leaf->lock);
+	KUNIT_EXPECT_LT(test, BIT(23), altvm_page_tables(page));
+	KUNIT_EXPECT_EQ(test, 2, page_count(page));
+	put_page(page);
+	WRITE_ONCE(page->mapping, NULL);
+}
+
 /**
  * struct model - what a store should have
  * @test: whose
@@ -728,6 +825,7 @@ static struct kunit_case store_cases[] = {
 	KUNIT_CASE(leaf_zero_page),	 KUNIT_CASE(leaf_zero_ahead),
 	KUNIT_CASE(leaf_markers),	 KUNIT_CASE(leaf_replace),
 	KUNIT_CASE(store_clone),	 KUNIT_CASE(store_own),
+	KUNIT_CASE(store_join),		 KUNIT_CASE(store_saturates),
 	KUNIT_CASE(store_destroy),	 KUNIT_CASE(store_random),
 	KUNIT_CASE(store_random_clones), {},
 };
