@@ -58,6 +58,12 @@ static const struct advice advices[] = {
 	[MADV_DOFORK] = { .known = true, .clear = VM_DONTCOPY },
 	[MADV_DONTDUMP] = { .known = true, .set = VM_DONTDUMP },
 	[MADV_DODUMP] = { .known = true, .clear = VM_DONTDUMP },
+	[MADV_HUGEPAGE] = { .known = true,
+			    .clear = VM_NOHUGEPAGE,
+			    .set = VM_HUGEPAGE },
+	[MADV_NOHUGEPAGE] = { .known = true,
+			      .clear = VM_HUGEPAGE,
+			      .set = VM_NOHUGEPAGE },
 	[MADV_WIPEONFORK] = { .known = true,
 			      .private = true,
 			      .set = VM_WIPEONFORK },
@@ -100,6 +106,8 @@ static int advise_area(struct altvm_space *space, struct altvm_area *area,
 		return 0;
 	if (attr & (VM_DONTCOPY | VM_WIPEONFORK))
 		WRITE_ONCE(space->special, true);
+	if (attr & VM_HUGEPAGE)
+		WRITE_ONCE(space->huge, true);
 	if (!area->fa)
 		return altvm_tree_store(space, area->start, area->end, attr,
 					GFP_KERNEL);

@@ -18,6 +18,7 @@
 
 #include "file.h"
 #include "grow.h"
+#include "huge.h"
 #include "limits.h"
 #include "map.h"
 #include "populate.h"
@@ -53,18 +54,20 @@ struct altvm_count altvm_map_count(struct altvm_space *space,
 }
 
 /*
- * Step 2.  @trim: set if a leaf is empty now.
+ * Step 2.  @trim: set if a leaf is empty now.  @blocks: what must not be freed before
+ * the zap.
  * Return: how many entries there were.
  */
 static unsigned long strip_leaves(struct altvm_space *space,
 				  unsigned long start, unsigned long end,
-				  bool *trim)
+				  bool *trim, struct list_head *blocks)
 {
 	unsigned long lo, hi, stripped = 0;
 	struct altvm_leaf *leaf;
 
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
+		altvm_huge_take(space, leaf, lo, hi, blocks);
 		/* Once dropped, another space may write to them. */
 		if (altvm_leaf_is_shared(leaf))
 			altvm_pte_zap(space, lo, hi);
@@ -86,9 +89,12 @@ static unsigned long strip_leaves(struct altvm_space *space,
 void altvm_map_take(struct altvm_space *space, unsigned long start,
 		    unsigned long end, struct altvm_taken *taken)
 {
-	if (strip_leaves(space, start, end, &taken->trim) ||
+	LIST_HEAD(blocks);
+
+	if (strip_leaves(space, start, end, &taken->trim, &blocks) ||
 	    !list_empty(&taken->files))
 		altvm_pte_zap(space, start, end);
+	altvm_huge_free(&blocks);
 	altvm_file_unlink_list(&taken->files);
 }
 
