@@ -15,6 +15,7 @@
 #include <uapi/linux/mman.h>
 
 #include "advise.h"
+#include "collapse.h"
 #include "compat.h"
 #include "discard.h"
 #include "file.h"
@@ -88,6 +89,7 @@ static const struct advice advices[] = {
 			    .range = altvm_poison_advised },
 	[MADV_SOFT_OFFLINE] = { .known = ALTVM_MEMORY_FAILURE,
 				.range = altvm_poison_advised },
+	[MADV_COLLAPSE] = { .known = true, .range = altvm_collapse },
 };
 
 /* One area, clipped to the range.  The space is locked. */

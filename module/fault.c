@@ -413,7 +413,9 @@ static bool fault_restore(struct altvm_fault *f)
 		page = altvm_leaf_page(leaf, f->addr);
 		present = page && !altvm_page_is_marker(page) &&
 			  !(f->fa && altvm_file_is_cut(f->fa, f->addr));
-		if (present && f->fa)
+		if (present && altvm_huge_restore(f, leaf))
+			;
+		else if (present && f->fa)
 			altvm_filefault_map(f, leaf);
 		else if (present)
 			altvm_fault_map(f, leaf);
@@ -557,12 +559,11 @@ static bool fault_may_be_huge(struct vm_fault *vmf, struct altvm_space *space)
 {
 	if (pmd_none(READ_ONCE(*vmf->pmd))) {
 		if (READ_ONCE(space->asker) != current)
-			WRITE_ONCE(space->allowed, false);
+			WRITE_ONCE(space->forbidden, true);
 		return false;
 	}
-	return READ_ONCE(space->allowed) &&
-	       !(vmf->vma->vm_flags & VM_NOHUGEPAGE) &&
-	       !test_bit(MMF_DISABLE_THP, &space->mm->flags);
+	return !(vmf->vma->vm_flags & VM_NOHUGEPAGE) &&
+	       !altvm_huge_is_forbidden(space);
 }
 
 static vm_fault_t fault(struct vm_fault *vmf)
@@ -635,7 +636,7 @@ static vm_fault_t huge_fault(struct vm_fault *vmf, unsigned int order)
 
 	if (order != HPAGE_PMD_ORDER || !f.space || !READ_ONCE(f.space->huge))
 		return VM_FAULT_FALLBACK;
-	WRITE_ONCE(f.space->allowed, true);
+	WRITE_ONCE(f.space->forbidden, false);
 	WRITE_ONCE(f.space->asker, current);
 	ret = altvm_huge_fault(&f);
 	if (ret == -EACCES)

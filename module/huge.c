@@ -18,6 +18,8 @@
  *    nothing but zero pages is stored for them.  The core asks us (->huge_fault) only
  *    if /sys/kernel/mm/transparent_hugepage/enabled is not "never", and neither the
  *    process nor the window has been told otherwise by prctl(2) or madvise(2).
+ *  - MADV_POPULATE_WRITE, MAP_POPULATE: the same.
+ *  - MADV_COLLAPSE, see collapse.c.
  * Where there is no free block, there are 512 pages as ever.
  *
  * Page tables.  Where the leaf has had PTEs, there is a table, which is empty by now:
@@ -29,23 +31,41 @@
 #include <linux/vmstat.h>
 
 #include "huge.h"
+#include "policy.h"
 #include "pte.h"
 #include "tree.h"
 
-static struct page *block_alloc(void)
+/**
+ * altvm_huge_alloc() - a block of zeroes
+ * @space: entered, or in a fault on its window
+ * @attr: of the area that it is for
+ * @addr: what it is for
+ *
+ * Charged to the current memcg.
+ *
+ * Return: NULL if there is none; nobody is killed for it.
+ */
+struct page *altvm_huge_alloc(struct altvm_space *space, unsigned long attr,
+			      unsigned long addr)
 {
 	const gfp_t gfp = GFP_HIGHUSER | __GFP_ACCOUNT | __GFP_COMP |
 			  __GFP_ZERO | __GFP_NOMEMALLOC | __GFP_NOWARN |
 			  __GFP_NORETRY;
-	struct page *block = alloc_pages(gfp, HPAGE_PMD_ORDER);
 
-	count_vm_event(block ? THP_FAULT_ALLOC : THP_FAULT_FALLBACK);
-	return block;
+	return altvm_policy_alloc_for(space, attr, NULL, addr & PMD_MASK, gfp,
+				      HPAGE_PMD_ORDER);
 }
 
-/* The area, if it is private memory and has all of the 2 MiB around an address. */
-static bool find_area(struct altvm_space *space, unsigned long addr,
-		      struct altvm_area *area)
+/**
+ * altvm_huge_area() - find the area that has all of the 2 MiB around an address
+ * @space: entered, or in a fault on its window
+ * @addr: in the window
+ * @area: out
+ *
+ * Return: false if there is none of private memory.
+ */
+bool altvm_huge_area(struct altvm_space *space, unsigned long addr,
+		     struct altvm_area *area)
 {
 	addr &= PMD_MASK;
 	return altvm_tree_next(space, addr, addr + 1, area) &&
@@ -73,13 +93,25 @@ static bool make_room(struct altvm_space *space, struct altvm_leaf *leaf,
 	return !altvm_leaf_prepare(leaf);
 }
 
+/**
+ * altvm_huge_is_forbidden() - may there be no new blocks?
+ * @space: whose
+ *
+ * By the process, see prctl(2), or by the system, as far as it is known.
+ */
+bool altvm_huge_is_forbidden(const struct altvm_space *space)
+{
+	return READ_ONCE(space->forbidden) ||
+	       test_bit(MMF_DISABLE_THP, &space->mm->flags);
+}
+
 /* As altvm_huge_fault().  The leaf is locked. */
 static int fault_locked(struct altvm_fault *f, struct altvm_leaf *leaf,
 			struct page **block)
 {
 	struct altvm_area area;
 
-	if (!find_area(f->space, f->addr, &area) ||
+	if (!altvm_huge_area(f->space, f->addr, &area) ||
 	    !(area.attr & VM_ACCESS_FLAGS))
 		return -EAGAIN;
 	if (f->write && !(area.attr & VM_WRITE))
@@ -116,13 +148,14 @@ int altvm_huge_fault(struct altvm_fault *f)
 	if (leaf && READ_ONCE(leaf->tried))
 		return -EAGAIN;
 	if (!leaf || !READ_ONCE(leaf->block)) {
-		if (!f->write || !find_area(f->space, f->addr, &area) ||
+		if (!f->write || !altvm_huge_area(f->space, f->addr, &area) ||
 		    !may_have_block(area.attr))
 			return -EAGAIN;
 		leaf = altvm_store_get(f->space, f->addr);
 		if (!leaf)
 			return -EAGAIN;
-		block = block_alloc();
+		block = altvm_huge_alloc(f->space, area.attr, f->addr);
+		count_vm_event(block ? THP_FAULT_ALLOC : THP_FAULT_FALLBACK);
 		if (!block) {
 			/* Not again for each page. */
 			WRITE_ONCE(leaf->tried, true);
@@ -138,6 +171,29 @@ int altvm_huge_fault(struct altvm_fault *f)
 }
 
 /**
+ * altvm_huge_populate() - populate a leaf by a block, if that is possible
+ * @space: entered
+ * @start: page-aligned
+ * @end: of what is to be populated
+ * @attr: of the area
+ *
+ * Return: true if all of the 2 MiB that start there are mapped now.
+ */
+bool altvm_huge_populate(struct altvm_space *space, unsigned long start,
+			 unsigned long end, unsigned long attr)
+{
+	struct altvm_fault f = {
+		.space = space,
+		.addr = start,
+		.write = attr & VM_WRITE,
+	};
+
+	return attr & VM_HUGEPAGE && !(start & ~PMD_MASK) &&
+	       end - start >= PMD_SIZE && !altvm_huge_is_forbidden(space) &&
+	       !altvm_huge_fault(&f);
+}
+
+/**
  * altvm_huge_restore() - map a block whatever the access was
  * @f: the fault, which is denied
  * @leaf: locked
@@ -148,7 +204,7 @@ bool altvm_huge_restore(struct altvm_fault *f, struct altvm_leaf *leaf)
 {
 	struct altvm_area area;
 
-	return leaf->block && find_area(f->space, f->addr, &area) &&
+	return leaf->block && altvm_huge_area(f->space, f->addr, &area) &&
 	       area.attr & VM_ACCESS_FLAGS &&
 	       altvm_pte_insert_huge(f->space, leaf, f->addr, area.attr);
 }

@@ -164,6 +164,18 @@ static int soft_offline(struct altvm_ctx *ctx, unsigned long addr,
 	return 0;
 }
 
+/* As long as nobody has a reference, a page can be made an ordinary one. */
+static void break_block(struct altvm_space *space, unsigned long addr)
+{
+	struct altvm_leaf *leaf = altvm_store_find(space, addr);
+
+	if (!leaf)
+		return;
+	mutex_lock(&leaf->lock);
+	altvm_pte_break(space, leaf, addr);
+	mutex_unlock(&leaf->lock);
+}
+
 /* Is anything mapped in the window? */
 static int check_mapped(struct altvm_ctx *ctx, unsigned long addr)
 {
@@ -174,8 +186,10 @@ static int check_mapped(struct altvm_ctx *ctx, unsigned long addr)
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	if (addr >= space->start && addr < space->limit &&
-	    altvm_tree_next(space, addr, addr + PAGE_SIZE, &area))
+	    altvm_tree_next(space, addr, addr + PAGE_SIZE, &area)) {
+		break_block(space, addr);
 		ret = 0;
+	}
 	altvm_space_leave(space);
 	return ret;
 }

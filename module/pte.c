@@ -350,6 +350,23 @@ void altvm_pte_zap_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 	altvm_pte_zap(space, start, end);
 }
 
+/* The block: has it been accessed?  Forget it. */
+static bool age_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr)
+{
+	pmd_t *pmd = pmd_of(space->mm, addr);
+	spinlock_t *ptl;
+	bool young;
+
+	if (!leaf->huge)
+		return false;
+	ptl = pmd_lock(space->mm, pmd);
+	young = pmd_trans_huge(*pmd) &&
+		test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)pmd);
+	spin_unlock(ptl);
+	return young;
+}
+
 /* --- pages */
 
 /*
@@ -485,6 +502,12 @@ void altvm_pte_age(struct altvm_space *space, struct altvm_leaf *leaf,
 		.bitmap = young,
 	};
 
+	if (leaf->block) {
+		if (age_huge(space, leaf, start) && young)
+			bitmap_set(young, pte_index(start),
+				   (end - start) >> PAGE_SHIFT);
+		return;
+	}
 	apply_to_existing_page_range(space->mm, start, PAGE_SIZE, walk_age, &w);
 }
 

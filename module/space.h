@@ -68,7 +68,7 @@ struct altvm_mm {
  *	written under @lock
  * @huge: an area may have blocks; once set it stays; written under @lock
  * @asker: who was last asked for a huge page by the core
- * @allowed: has the core let us have huge pages lately?
+ * @forbidden: it has not been asked when it should have been
  * @undivided: a block could not be divided, see store.c; once set it stays
  * @users: calls that are inside the space, see altvm_space_enter()
  * @dead: set once when the window goes; then nobody enters any more
@@ -113,7 +113,7 @@ struct altvm_space {
 	struct vm_area_struct vma[ALTVM_NR_PROTS + 2];
 
 	atomic_t users;
-	bool dead, frozen, special, huge, allowed, undivided;
+	bool dead, frozen, special, huge, forbidden, undivided;
 	const void *asker;
 	wait_queue_head_t idle;
 	unsigned int uncounted;

@@ -286,7 +286,7 @@ bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr)
 	lockdep_assert_held(&leaf->lock);
 	if (leaf->share && !leaf_is_last(leaf))
 		return true;
-	return leaf->cow &&
+	return leaf->cow && !PageCompound(page) &&
 	       (atomic_long_read_acquire(page_state(page)) & TABLES_MASK) != 1;
 }
 
@@ -746,6 +746,11 @@ static void leaf_clear(struct altvm_leaf *leaf, unsigned int i)
 		return;
 	leaf->pages[i] = NULL;
 	leaf->nr--;
+	leaf->block = NULL;
+	if (!leaf->nr) {
+		leaf->tried = false;
+		leaf->broken = false;
+	}
 	count_entry(leaf, page, -1);
 	entry_drop(page);
 }
@@ -779,10 +784,6 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
 	for (; nr; nr--, i++)
 		leaf_clear(leaf, i);
-	if (!leaf->nr) {
-		leaf->tried = false;
-		leaf->broken = false;
-	}
 	return before - leaf->nr;
 }
 

@@ -177,7 +177,7 @@ static inline bool altvm_page_is_real(const struct page *page)
  */
 static inline bool altvm_page_is_lazy(struct page *page)
 {
-	return PageChecked(page);
+	return !PageCompound(page) && PageChecked(page);
 }
 
 int altvm_store_module_init(void);

@@ -16,6 +16,11 @@
 #include "memcg.h"
 #include "memory.h"
 
+/* Newer than some C libraries. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 #define HUGE (2 * MiB)
 #define HPAGES (HUGE / PAGE)
 /* The zone in pages of 2 MiB. */
@@ -636,6 +641,172 @@ TEST_F(huge, memory_limit)
 	EXPECT_EQ(0, memcg_close(&g));
 }
 
+/* --- MADV_COLLAPSE */
+
+/* Small pages with contents. */
+static char *furnish_small(struct vm *vm, size_t huge, size_t nr,
+			   unsigned long seed)
+{
+	char *p = vm_map_at(vm, huge * HPAGES, nr * HPAGES, RW);
+
+	if (p == MAP_FAILED || prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0))
+		return NULL;
+	fill(p, nr * HUGE, seed);
+	return p;
+}
+
+TEST_F(huge, collapse)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish_small(vm, 1, 3, 5);
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vm_madvise(vm, p, 3 * HUGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, wrong(p, 3 * HUGE, 5));
+	EXPECT_GE(3, fill(p, 3 * HUGE, 6));
+	/* Once more, it is nothing. */
+	EXPECT_EQ(0, vm_madvise(vm, p, 3 * HUGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, wrong(p, 3 * HUGE, 6));
+	EXPECT_EQ(0, vm_munmap(vm, p + PAGE, PAGE));
+	EXPECT_EQ(0, wrong(p + 2 * PAGE, HUGE - 2 * PAGE, 6 + 2 * PAGE));
+	EXPECT_EQ(p + 5 * HUGE / 2,
+		  vm_mremap(vm, p + HUGE, HUGE, HUGE,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, p + 5 * HUGE / 2));
+	EXPECT_EQ(0, wrong(p + 5 * HUGE / 2, HUGE, 6 + HUGE));
+	EXPECT_EQ(at(vm, 6), vm_mremap(vm, p + 2 * HUGE, HUGE / 2, HUGE / 2,
+				       MREMAP_MAYMOVE | MREMAP_FIXED,
+				       at(vm, 6)));
+	EXPECT_EQ(0, wrong(at(vm, 6), HUGE / 2, 6 + 2 * HUGE));
+}
+
+TEST_F(huge, collapse_and_move)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish_small(vm, 1, 2, 5), *to = at(vm, 4);
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vm_madvise(vm, p, 2 * HUGE, MADV_COLLAPSE));
+	ASSERT_EQ(to, vm_mremap(vm, p, 2 * HUGE, 2 * HUGE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	EXPECT_EQ(0, wrong(to, 2 * HUGE, 5));
+	ASSERT_NE(NULL, furnish_small(vm, 1, 2, 6));
+	ASSERT_EQ(0, vm_madvise(vm, p, 2 * HUGE, MADV_COLLAPSE));
+	ASSERT_EQ(to, vm_mremap(vm, p, 2 * HUGE, 2 * HUGE,
+				MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	EXPECT_EQ(0, wrong(to, 2 * HUGE, 6));
+	ASSERT_EQ(0, vm_mprotect(vm, to, HUGE, PROT_NONE));
+	ASSERT_EQ(0, vm_mprotect(vm, to, HUGE, RW));
+	EXPECT_EQ(0, wrong(to, 2 * HUGE, 6));
+	ASSERT_EQ(0, vm_munmap(vm, to, HUGE));
+	EXPECT_EQ(0, wrong(to + HUGE, HUGE, 6 + HUGE));
+}
+
+TEST_F(huge, collapse_of_little)
+{
+	struct vm *vm = &self->vm;
+	char *p = map_huge(vm, 1, 2, RW);
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vm_madvise(vm, p, 2 * HUGE, MADV_NOHUGEPAGE));
+	p[3 * PAGE] = 'x';
+	ASSERT_EQ(0, vm_madvise(vm, p, 2 * HUGE, MADV_HUGEPAGE));
+	/* The policy does not matter. */
+	set_policy("never");
+	EXPECT_EQ(0, vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+	set_policy("madvise");
+	EXPECT_EQ('x', p[3 * PAGE]);
+	p[3 * PAGE] = 0;
+	EXPECT_GE(2, fill(p, HUGE, 5));
+	EXPECT_EQ(0, wrong(p, HUGE, 5));
+}
+
+TEST_F(huge, collapse_refused)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish_small(vm, 1, 2, 5);
+
+	ASSERT_NE(NULL, p);
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p + 1, HUGE, MADV_COLLAPSE));
+	/* No 2 MiB are in there. */
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p + PAGE, PAGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, vm_madvise(vm, p, PAGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, vm_madvise(vm, p + PAGE, HUGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, vm_madvise(vm, p, 0, MADV_COLLAPSE));
+	/* Nothing is stored. */
+	ASSERT_NE(NULL, vm_map_at(vm, 4 * HPAGES, HPAGES, RW));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, at(vm, 4), HUGE, MADV_COLLAPSE));
+	/* Or zeroes only. */
+	EXPECT_EQ(0, *(volatile char *)at(vm, 4));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, at(vm, 4), HUGE, MADV_COLLAPSE));
+	EXPECT_FAIL(ENOMEM, vm_madvise(vm, at(vm, 5), HUGE, MADV_COLLAPSE));
+	EXPECT_FAIL(ENOMEM, vm_madvise(vm, p, 3 * HUGE, MADV_COLLAPSE));
+	ASSERT_EQ(0, vm_madvise(vm, p, HUGE, MADV_NOHUGEPAGE));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+	ASSERT_EQ(0, vm_mprotect(vm, p + HUGE, HUGE, PROT_READ));
+	ASSERT_EQ(0, vm_munmap(vm, p + 2 * HUGE - PAGE, PAGE));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p + HUGE, PAGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, wrong(p, 2 * HUGE - PAGE, 5));
+}
+
+TEST_F(huge, collapse_of_what_may_not_be_written)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish_small(vm, 1, 1, 5);
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vm_mprotect(vm, p, HUGE, PROT_READ));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, wrong(p, HUGE, 5));
+}
+
+TEST_F(huge, collapse_of_what_others_refer_to)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish_small(vm, 1, 1, 5);
+	int fds[2];
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(0, splice_page(fds, p + 10 * PAGE));
+	EXPECT_FAIL(EAGAIN, vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, wrong(p, HUGE, 5));
+	EXPECT_EQ(5 + 10 * PAGE, from_pipe(fds[0]));
+	EXPECT_EQ(0, vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+	EXPECT_EQ(0, wrong(p, HUGE, 5));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST_F(huge, collapse_after_fork)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish_small(vm, 1, 1, 5);
+	int line;
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	pid = fork_with(&line);
+	if (!pid) {
+		/* Nothing here is the child's alone. */
+		CHECK(vm_madvise(vm, p, HUGE, MADV_COLLAPSE) &&
+		      errno == EINVAL);
+		p[8] = 'c';
+		CHECK(!vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+		CHECK(!wrong(p, HUGE, 5));
+		CHECK(say(line) && hear(line));
+		CHECK(!wrong(p, HUGE, 5));
+		CHECK(p[8] == 'c');
+		_exit(0);
+	}
+	EXPECT_TRUE(hear(line));
+	EXPECT_EQ(0, p[8]);
+	fill(p, HUGE, 6);
+	EXPECT_TRUE(say(line));
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, wrong(p, HUGE, 6));
+	close(line);
+}
+
 /* --- races */
 
 struct race {
@@ -673,7 +844,7 @@ static void run_race(struct race *r, struct vm *vm, void (*fn)(struct race *r),
 
 	r->vm = vm;
 	pthread_create(&thread, NULL, count_up, r);
-	for (i = 0; i < rounds; i++)
+	for (i = 0; i < rounds || r->rounds < 3; i++)
 		fn(r);
 	r->stop = true;
 	pthread_join(thread, NULL);
@@ -719,10 +890,21 @@ static void race_unmap_neighbour(struct race *r)
 	vm_mmap(r->vm, r->p + HUGE - PAGE, PAGE, RW, ANON | MAP_FIXED);
 }
 
+static void race_collapse(struct race *r)
+{
+	/* At first there may be nothing. */
+	if (vm_madvise(r->vm, r->p, HUGE, MADV_COLLAPSE) && errno != EAGAIN &&
+	    errno != EINVAL)
+		r->bad++;
+	vm_mprotect(r->vm, r->p + 5 * PAGE, PAGE, PROT_READ);
+	vm_mprotect(r->vm, r->p + 5 * PAGE, PAGE, RW);
+}
+
 TEST_F_TIMEOUT(huge, races, SLOW)
 {
 	static void (*const fns[])(struct race *r) = {
-		race_protect, race_fork, race_read, race_unmap_neighbour
+		race_protect, race_fork, race_read, race_unmap_neighbour,
+		race_collapse,
 	};
 	size_t i;
 
@@ -731,7 +913,7 @@ TEST_F_TIMEOUT(huge, races, SLOW)
 
 		r.p = map_huge(&self->vm, 1, 2, RW);
 		ASSERT_NE(NULL, r.p);
-		run_race(&r, &self->vm, fns[i], scaled(20));
+		run_race(&r, &self->vm, fns[i], scaled(8));
 		EXPECT_EQ(0, r.bad) { TH_LOG("race %zu", i); }
 		EXPECT_NE(0, r.rounds);
 		ASSERT_EQ(0, vm_munmap(&self->vm, self->base, ZONE * HUGE));
@@ -753,6 +935,7 @@ TEST_F(huge, killed)
 				if (!p)
 					_exit(1);
 				vm_mprotect(vm, p + PAGE, HUGE, PROT_READ);
+				vm_madvise(vm, p, HUGE, MADV_COLLAPSE);
 				vm_munmap(vm, p, HUGE + PAGE);
 			}
 		usleep(3000 * (i % 7) + 500);
