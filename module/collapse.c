@@ -89,8 +89,8 @@ static int collapse_locked(struct altvm_space *space, struct altvm_leaf *leaf,
 	struct altvm_area area;
 	int ret = 0;
 
-	if (!altvm_huge_area(space, addr, &area) ||
-	    area.attr & VM_NOHUGEPAGE || !(area.attr & VM_WRITE))
+	if (!altvm_huge_area(space, addr, &area) || area.attr & VM_NOHUGEPAGE ||
+	    !(area.attr & VM_WRITE))
 		return -EINVAL;
 	if (!leaf->block)
 		ret = *block ? replace_stored(space, leaf, addr, block) :

@@ -84,7 +84,8 @@ static bool make_room(struct altvm_space *space, struct altvm_leaf *leaf,
 {
 	if (leaf->nr) {
 		for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
-			if (leaf->pages[i] && !altvm_page_is_zero(leaf->pages[i]))
+			if (leaf->pages[i] &&
+			    !altvm_page_is_zero(leaf->pages[i]))
 				return false;
 		addr &= PMD_MASK;
 		altvm_pte_zap(space, addr, addr + PMD_SIZE);

@@ -333,11 +333,42 @@ static int map_check_type(struct altvm_space *space,
 {
 	if (req->error)
 		return req->error;
+	/* The pool is empty. */
 	if (req->flags & MAP_HUGETLB)
-		return -EOPNOTSUPP;
+		return -ENOMEM;
 	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
 	    map_deny_write_exec(req->attr, req->attr))
 		return -EACCES;
+	return 0;
+}
+
+/* The size of the pages that MAP_HUGETLB asks for; 0 if there is no such size. */
+static unsigned long map_huge_size(u32 flags)
+{
+	switch ((flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK) {
+	case 0:
+	case PMD_SHIFT:
+		return PMD_SIZE;
+	case PUD_SHIFT:
+		return boot_cpu_has(X86_FEATURE_GBPAGES) ? PUD_SIZE : 0;
+	default:
+		return 0;
+	}
+}
+
+/* As ksys_mmap_pgoff(): what is different for huge pages. */
+static int map_check_huge(const struct altvm_mmap *cmd, struct map_request *req)
+{
+	unsigned long size = map_huge_size(cmd->flags);
+
+	if (!(cmd->flags & MAP_ANONYMOUS) || !size)
+		return -EINVAL;
+	req->len = ALIGN(cmd->length, size);
+	if (!req->len || req->len > TASK_SIZE)
+		return -ENOMEM;
+	if (cmd->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) &&
+	    cmd->addr & (size - 1))
+		return -EINVAL;
 	return 0;
 }
 
@@ -349,6 +380,12 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 	req->len = PAGE_ALIGN(cmd->length);
 	if (!req->len || req->len > TASK_SIZE)
 		return -ENOMEM;
+	if (cmd->flags & MAP_HUGETLB) {
+		int ret = map_check_huge(cmd, req);
+
+		if (ret)
+			return ret;
+	}
 
 	req->flags = cmd->flags;
 	if (req->flags & MAP_FIXED_NOREPLACE)

@@ -214,9 +214,8 @@ void altvm_pte_unpark(struct altvm_space *space, struct altvm_leaf *leaf,
 static pmd_t huge_entry(struct altvm_space *space, struct altvm_leaf *leaf,
 			unsigned long attr)
 {
-	struct vm_area_struct *vma = pte_vma(space, attr);
-	pmd_t pmd = pmd_mkhuge(pfn_pmd(page_to_pfn(leaf->block),
-				       vma->vm_page_prot));
+	pgprot_t prot = pte_vma(space, attr)->vm_page_prot;
+	pmd_t pmd = pmd_mkhuge(pfn_pmd(page_to_pfn(leaf->block), prot));
 
 	if (attr & VM_WRITE)
 		pmd = pmd_mkwrite_novma(pmd_mkdirty(pmd));
@@ -492,8 +491,7 @@ static int walk_age(pte_t *pte, unsigned long addr, void *data)
  * a TLB entry that is left will not be noted.
  */
 void altvm_pte_age(struct altvm_space *space, struct altvm_leaf *leaf,
-		   unsigned long start, unsigned long end,
-		   unsigned long *young)
+		   unsigned long start, unsigned long end, unsigned long *young)
 {
 	struct walk w = {
 		.space = space,

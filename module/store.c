@@ -153,7 +153,8 @@ static void count_slots(struct altvm_leaf *leaf, int nr)
 }
 
 /* An entry comes, or goes. */
-static void count_entry(struct altvm_leaf *leaf, const struct page *page, int nr)
+static void count_entry(struct altvm_leaf *leaf, const struct page *page,
+			int nr)
 {
 	if (unlikely(altvm_page_is_slot(page)))
 		count_slots(leaf, nr);
@@ -371,7 +372,7 @@ static bool block_divide(struct page *block)
 		set_page_private(block + i, 0);
 		clear_compound_head(block + i);
 	}
-	__ClearPageHead(block);
+	__folio_clear_head(page_folio(block));
 	page_ref_unfreeze(block, 1);
 	split_page(block, PMD_SHIFT - PAGE_SHIFT);
 	return true;

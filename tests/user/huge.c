@@ -21,10 +21,18 @@
 #define MADV_COLLAPSE 25
 #endif
 
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
+#ifndef MAP_HUGE_SHIFT
+#define MAP_HUGE_SHIFT 26
+#endif
+
 #define HUGE (2 * MiB)
 #define HPAGES (HUGE / PAGE)
-/* The zone in pages of 2 MiB. */
+/* The zone in pages of 2 MiB, and of 4 KiB. */
 #define ZONE 8
+#define ZONE_PAGES (ZONE * HPAGES)
 
 /*
  * The kernel's policy, which the module follows; small machines have "never".  Where it
@@ -66,7 +74,7 @@ __attribute__((destructor)) static void restore_policy(void)
 		set_policy(policy_before);
 }
 
-SIZED_FIXTURE(huge, ZONE *HPAGES);
+SIZED_FIXTURE(huge, ZONE_PAGES);
 
 static char *at(struct vm *vm, size_t huge)
 {
@@ -114,11 +122,11 @@ static size_t wrong(const char *p, size_t len, unsigned long seed)
 	return n;
 }
 
-
 /* The same when nothing should be huge. */
 #define EXPECT_PAGES(p, len, seed) EXPECT_LE((len) / PAGE, fill(p, len, seed))
 /* A page table or two may be made on the way. */
-#define EXPECT_HUGE(p, len, seed) EXPECT_GE((len) / HUGE + 2, fill(p, len, seed))
+#define EXPECT_HUGE(p, len, seed) \
+	EXPECT_GE((len) / HUGE + 2, fill(p, len, seed))
 
 /* A huge page with contents at the zone's page @huge. */
 static char *furnish(struct vm *vm, size_t huge, size_t nr, unsigned long seed)
@@ -169,7 +177,7 @@ TEST_F(huge, zeroed)
 	ASSERT_EQ(p, map_huge(&self->vm, 0, 1, RW));
 	*(volatile char *)(p + 8) = 1;
 	for (i = 0; i < HUGE; i++)
-		if (p[i] != (i == 8))
+		if (p[i] != (char)(i == 8 ? 1 : 0))
 			break;
 	EXPECT_EQ(HUGE, i);
 }
@@ -285,8 +293,8 @@ TEST_F(huge, unmap_a_part)
 		EXPECT_EQ(0, wrong(p, start, i));
 		EXPECT_EQ(0, wrong(p + end, 2 * HUGE - end, i + end));
 		/* What comes there is new. */
-		ASSERT_NE(MAP_FAILED, vm_mmap(vm, p + start, len, RW,
-					      ANON | MAP_FIXED));
+		ASSERT_NE(MAP_FAILED,
+			  vm_mmap(vm, p + start, len, RW, ANON | MAP_FIXED));
 		EXPECT_EQ(0, *(volatile long *)(p + start));
 		fill(p + start, len, 99);
 		EXPECT_EQ(0, wrong(p, start, i));
@@ -302,8 +310,8 @@ TEST_F(huge, map_over_a_part)
 	char *p = furnish(vm, 1, 2, 5);
 
 	ASSERT_NE(NULL, p);
-	ASSERT_NE(MAP_FAILED, vm_mmap(vm, p + HUGE / 2, HUGE, PROT_READ,
-				      ANON | MAP_FIXED));
+	ASSERT_NE(MAP_FAILED,
+		  vm_mmap(vm, p + HUGE / 2, HUGE, PROT_READ, ANON | MAP_FIXED));
 	EXPECT_EQ(0, wrong(p, HUGE / 2, 5));
 	EXPECT_EQ(0, *(volatile long *)(p + HUGE / 2));
 	EXPECT_EQ(0, *(volatile long *)(p + HUGE));
@@ -508,9 +516,9 @@ TEST_F(huge, referenced_by_others)
 	ASSERT_EQ(0, vm_munmap(vm, p, 15 * PAGE));
 	ASSERT_EQ(0, vm_mprotect(vm, p + 30 * PAGE, PAGE, PROT_READ));
 	EXPECT_EQ(0, wrong(p + 15 * PAGE, HUGE - 15 * PAGE, 5 + 15 * PAGE));
-	EXPECT_EQ(at(vm, 4), vm_mremap(vm, p + 18 * PAGE, 10 * PAGE, 10 * PAGE,
-				       MREMAP_MAYMOVE | MREMAP_FIXED,
-				       at(vm, 4)));
+	EXPECT_EQ(at(vm, 4),
+		  vm_mremap(vm, p + 18 * PAGE, 10 * PAGE, 10 * PAGE,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, at(vm, 4)));
 	pid = fork();
 	if (!pid)
 		_exit(!!wrong(at(vm, 4), 10 * PAGE, 5 + 18 * PAGE));
@@ -534,12 +542,12 @@ TEST_F(huge, others_read_and_write_it)
 	char name[32];
 
 	ASSERT_NE(NULL, p);
-	ASSERT_EQ((ssize_t)(2 * HUGE), process_vm_readv(getpid(), &local, 1,
-							&remote, 1, 0));
+	ASSERT_EQ((ssize_t)(2 * HUGE),
+		  process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
 	EXPECT_EQ(0, wrong(buf, 2 * HUGE, 5));
 	fill(buf, 2 * HUGE, 6);
-	ASSERT_EQ((ssize_t)(2 * HUGE), process_vm_writev(getpid(), &local, 1,
-							 &remote, 1, 0));
+	ASSERT_EQ((ssize_t)(2 * HUGE),
+		  process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
 	EXPECT_EQ(0, wrong(p, 2 * HUGE, 6));
 	EXPECT_GE(2, fill(p, 2 * HUGE, 6));
 
@@ -641,6 +649,37 @@ TEST_F(huge, memory_limit)
 	EXPECT_EQ(0, memcg_close(&g));
 }
 
+TEST_F(huge, dropped_lazily)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish(vm, 1, 2, 5);
+	size_t i;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vm_madvise(vm, p, HUGE, MADV_FREE));
+	for (i = 0; i < HUGE; i += PAGE) {
+		unsigned long now = *(volatile unsigned long *)(p + i);
+
+		EXPECT_TRUE(now == 5 + i || now == 0);
+	}
+	fill(p, HUGE, 6);
+	EXPECT_EQ(0, vm_madvise(vm, p, 2 * HUGE, MADV_COLD));
+	EXPECT_EQ(0, wrong(p, HUGE, 6));
+	EXPECT_EQ(0, wrong(p + HUGE, HUGE, 5 + HUGE));
+}
+
+TEST_F(huge, paged_out)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish(vm, 1, 2, 5);
+
+	ASSERT_NE(NULL, p);
+	EXPECT_EQ(0, vm_madvise(vm, p, HUGE + HUGE / 2, MADV_PAGEOUT));
+	EXPECT_EQ(0, wrong(p, 2 * HUGE, 5));
+	fill(p, 2 * HUGE, 6);
+	EXPECT_EQ(0, wrong(p, 2 * HUGE, 6));
+}
+
 /* --- MADV_COLLAPSE */
 
 /* Small pages with contents. */
@@ -673,9 +712,9 @@ TEST_F(huge, collapse)
 		  vm_mremap(vm, p + HUGE, HUGE, HUGE,
 			    MREMAP_MAYMOVE | MREMAP_FIXED, p + 5 * HUGE / 2));
 	EXPECT_EQ(0, wrong(p + 5 * HUGE / 2, HUGE, 6 + HUGE));
-	EXPECT_EQ(at(vm, 6), vm_mremap(vm, p + 2 * HUGE, HUGE / 2, HUGE / 2,
-				       MREMAP_MAYMOVE | MREMAP_FIXED,
-				       at(vm, 6)));
+	EXPECT_EQ(at(vm, 6),
+		  vm_mremap(vm, p + 2 * HUGE, HUGE / 2, HUGE / 2,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, at(vm, 6)));
 	EXPECT_EQ(0, wrong(at(vm, 6), HUGE / 2, 6 + 2 * HUGE));
 }
 
@@ -807,7 +846,43 @@ TEST_F(huge, collapse_after_fork)
 	close(line);
 }
 
+/* --- MAP_HUGETLB, where there is no pool of huge pages */
+
+TEST_F(huge, hugetlb)
+{
+	struct vm *vm = &self->vm;
+	const int flags = ANON | MAP_HUGETLB;
+	int fd = nameless_file(files_dir(), HUGE), i;
+
+	if (proc_number("/proc/sys/vm/nr_hugepages", "") > 0)
+		SKIP(return, "there is a pool");
+	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, HUGE, RW, flags));
+	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, PAGE, RW, flags));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mmap(vm, NULL, HUGE, RW, flags | 21 << MAP_HUGE_SHIFT));
+	for (i = 1; i < 64; i++)
+		if (i != 21 && i != 30)
+			EXPECT_FAIL(EINVAL,
+				    vm_mmap(vm, NULL, HUGE, RW,
+					    flags | (unsigned int)i
+							    << MAP_HUGE_SHIFT));
+	EXPECT_FAIL(EINVAL, vm_mmap(vm, NULL, 0, RW, flags));
+	EXPECT_FAIL(EINVAL,
+		    vm_mmap(vm, at(vm, 1) + PAGE, HUGE, RW, flags | MAP_FIXED));
+	EXPECT_FAIL(ENOMEM,
+		    vm_mmap(vm, at(vm, 1), HUGE, RW, flags | MAP_FIXED));
+	EXPECT_FAIL(EINVAL, vm_map_file(vm, NULL, HUGE, RW,
+					MAP_PRIVATE | MAP_HUGETLB, fd, 0));
+	EXPECT_FAIL(EBADF, vm_map_file(vm, NULL, HUGE, RW,
+				       MAP_PRIVATE | MAP_HUGETLB, -1, 0));
+	EXPECT_EQ(0, vm_areas(vm));
+	close(fd);
+}
+
 /* --- races */
+
+struct race;
+typedef void (*race_fn)(struct race *r);
 
 struct race {
 	struct vm *vm;
@@ -902,9 +977,9 @@ static void race_collapse(struct race *r)
 
 TEST_F_TIMEOUT(huge, races, SLOW)
 {
-	static void (*const fns[])(struct race *r) = {
-		race_protect, race_fork, race_read, race_unmap_neighbour,
-		race_collapse,
+	static const race_fn fns[] = {
+		race_protect,	      race_fork,     race_read,
+		race_unmap_neighbour, race_collapse,
 	};
 	size_t i;
 
@@ -914,7 +989,10 @@ TEST_F_TIMEOUT(huge, races, SLOW)
 		r.p = map_huge(&self->vm, 1, 2, RW);
 		ASSERT_NE(NULL, r.p);
 		run_race(&r, &self->vm, fns[i], scaled(8));
-		EXPECT_EQ(0, r.bad) { TH_LOG("race %zu", i); }
+		EXPECT_EQ(0, r.bad)
+		{
+			TH_LOG("race %zu", i);
+		}
 		EXPECT_NE(0, r.rounds);
 		ASSERT_EQ(0, vm_munmap(&self->vm, self->base, ZONE * HUGE));
 	}
@@ -946,7 +1024,7 @@ TEST_F(huge, killed)
 
 /* --- what only a window can be asked for */
 
-ALTVM_FIXTURE(huge_window, ZONE *HPAGES);
+ALTVM_FIXTURE(huge_window, ZONE_PAGES);
 
 /* The kernel drops what is mapped in the window, but not what is in it. */
 TEST_F(huge_window, madvise_on_the_window)
@@ -971,6 +1049,33 @@ TEST_F(huge_window, madvise_on_the_window)
 	ASSERT_EQ(0, madvise(vm->base, vm->len, MADV_NOHUGEPAGE));
 	ASSERT_NE(NULL, map_huge(vm, 4, 1, RW));
 	EXPECT_PAGES(at(vm, 4), HUGE, 1);
+}
+
+/* Advice that the kernel of the native variant may not know. */
+TEST_F(huge_window, guards_and_broken_pages)
+{
+	struct vm *vm = &self->vm;
+	char *p = furnish(vm, 1, 2, 5);
+	int ret;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, vm_madvise(vm, p + 5 * PAGE, PAGE, 102));
+	EXPECT_EQ(SIGSEGV, probe_read(p + 5 * PAGE, NULL, NULL));
+	EXPECT_EQ(0, wrong(p, 5 * PAGE, 5));
+	EXPECT_EQ(0, wrong(p + 6 * PAGE, 2 * HUGE - 6 * PAGE, 5 + 6 * PAGE));
+	EXPECT_FAIL(EINVAL, vm_madvise(vm, p, HUGE, MADV_COLLAPSE));
+	ASSERT_EQ(0, vm_madvise(vm, p + HUGE, HUGE, 102));
+	EXPECT_EQ(SIGSEGV, probe_write(p + HUGE, 1, NULL));
+	ASSERT_EQ(0, vm_madvise(vm, p, 2 * HUGE, 103));
+	EXPECT_EQ(0, *(volatile long *)(p + HUGE));
+
+	p = furnish(vm, 5, 1, 5);
+	ASSERT_NE(NULL, p);
+	ret = vm_madvise(vm, p + 7 * PAGE, PAGE, MADV_SOFT_OFFLINE);
+	if (ret && (errno == EINVAL || errno == EPERM))
+		return;
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, wrong(p, HUGE, 5));
 }
 
 TEST_F(huge_window, goes_with_the_window)
