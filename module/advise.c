@@ -15,6 +15,7 @@
 #include <uapi/linux/mman.h>
 
 #include "advise.h"
+#include "collapse.h"
 #include "compat.h"
 #include "discard.h"
 #include "file.h"
@@ -60,6 +61,12 @@ static const struct advice advices[] = {
 	[MADV_DOFORK] = { .known = true, .clear = VM_DONTCOPY },
 	[MADV_DONTDUMP] = { .known = true, .set = VM_DONTDUMP },
 	[MADV_DODUMP] = { .known = true, .clear = VM_DONTDUMP },
+	[MADV_HUGEPAGE] = { .known = true,
+			    .clear = VM_NOHUGEPAGE,
+			    .set = VM_HUGEPAGE },
+	[MADV_NOHUGEPAGE] = { .known = true,
+			      .clear = VM_HUGEPAGE,
+			      .set = VM_NOHUGEPAGE },
 	[MADV_WIPEONFORK] = { .known = true,
 			      .private = true,
 			      .set = VM_WIPEONFORK },
@@ -90,6 +97,7 @@ static const struct advice advices[] = {
 			    .range = altvm_poison_advised },
 	[MADV_SOFT_OFFLINE] = { .known = ALTVM_MEMORY_FAILURE,
 				.range = altvm_poison_advised },
+	[MADV_COLLAPSE] = { .known = true, .range = altvm_collapse },
 };
 
 /* One area, clipped to the range.  The space is locked. */
@@ -110,6 +118,8 @@ static int advise_area(struct altvm_space *space, struct altvm_area *area,
 		altvm_merge_learn(space);
 	if (attr & (VM_DONTCOPY | VM_WIPEONFORK))
 		WRITE_ONCE(space->special, true);
+	if (attr & VM_HUGEPAGE)
+		WRITE_ONCE(space->huge, true);
 	if (!area->fa)
 		return altvm_tree_store(space, area->start, area->end, attr,
 					GFP_KERNEL);

@@ -25,9 +25,10 @@ static void show_flags(struct seq_file *m, struct altvm_space *space,
 		{ VM_GROWSDOWN, "gd" },	  { VM_LOCKED, "lo" },
 		{ VM_LOCKONFAULT, "lf" }, { VM_DONTCOPY, "dc" },
 		{ VM_DONTDUMP, "dd" },	  { VM_NORESERVE, "nr" },
-		{ VM_NOHUGEPAGE, "nh" },  { VM_RAND_READ, "rr" },
-		{ VM_SEQ_READ, "sr" },	  { VM_WIPEONFORK, "wf" },
-		{ VM_DROPPABLE, "dp" },	  { VM_MERGEABLE, "mg" },
+		{ VM_HUGEPAGE, "hg" },	  { VM_NOHUGEPAGE, "nh" },
+		{ VM_RAND_READ, "rr" },	  { VM_SEQ_READ, "sr" },
+		{ VM_WIPEONFORK, "wf" },  { VM_DROPPABLE, "dp" },
+		{ VM_MERGEABLE, "mg" },
 	};
 	bool any = false;
 

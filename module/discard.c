@@ -34,6 +34,8 @@ static void drop(struct altvm_space *space, struct altvm_leaf *leaf,
 
 	if (!file && altvm_leaf_is_empty(leaf, start, end))
 		return;
+	if (leaf->block)
+		altvm_pte_zap_leaf(space, leaf, start, end);
 	if (first)
 		altvm_pte_zap(space, start, end);
 	altvm_leaf_discard(leaf, start, end);

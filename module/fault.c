@@ -50,6 +50,7 @@
 #include "fault.h"
 #include "filefault.h"
 #include "grow.h"
+#include "huge.h"
 #include "pagecache.h"
 #include "policy.h"
 #include "pte.h"
@@ -236,6 +237,8 @@ static int fault_private(struct altvm_fault *f, struct altvm_leaf *leaf)
 
 	if (!ret && first)
 		fault_ahead(f, leaf);
+	if (!ret && unlikely(leaf->broken))
+		altvm_huge_refill(f, leaf);
 	return ret;
 }
 
@@ -410,7 +413,9 @@ static bool fault_restore(struct altvm_fault *f)
 		page = altvm_leaf_page(leaf, f->addr);
 		present = page && !altvm_page_is_marker(page) &&
 			  !(f->fa && altvm_file_is_cut(f->fa, f->addr));
-		if (present && f->fa)
+		if (present && altvm_huge_restore(f, leaf))
+			;
+		else if (present && f->fa)
 			altvm_filefault_map(f, leaf);
 		else if (present)
 			altvm_fault_map(f, leaf);
@@ -545,6 +550,22 @@ static void fault_guess(struct altvm_fault *f)
 	f->copy = f->fa;
 }
 
+/*
+ * There is a page table, so the core has not asked for a huge page: would it?  Whether
+ * the system's policy allows them is known only from whether it does ask where there
+ * is none.
+ */
+static bool fault_may_be_huge(struct vm_fault *vmf, struct altvm_space *space)
+{
+	if (pmd_none(READ_ONCE(*vmf->pmd))) {
+		if (READ_ONCE(space->asker) != current)
+			WRITE_ONCE(space->forbidden, true);
+		return false;
+	}
+	return !(vmf->vma->vm_flags & VM_NOHUGEPAGE) &&
+	       !altvm_huge_is_forbidden(space);
+}
+
 static vm_fault_t fault(struct vm_fault *vmf)
 {
 	struct altvm_fault f = {
@@ -563,6 +584,9 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	if (unlikely(!READ_ONCE(f.space->amm)) &&
 	    fault_must_attach(vmf, f.space))
 		return fault_attach(vmf);
+	if (unlikely(READ_ONCE(f.space->huge)) && f.write &&
+	    fault_may_be_huge(vmf, f.space) && !altvm_huge_fault(&f))
+		return VM_FAULT_NOPAGE;
 	fault_guess(&f);
 	if (f.present && vmf->page) {
 		get_page(vmf->page);
@@ -596,6 +620,30 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	}
 }
 
+/*
+ * No page table is there, or what is there is the entry of a block that cannot be
+ * written to.
+ */
+static vm_fault_t huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct altvm_fault f = {
+		.space = altvm_space_of(vmf->vma),
+		.addr = vmf->address & PAGE_MASK,
+		.vmf = vmf,
+		.write = vmf->flags & FAULT_FLAG_WRITE,
+	};
+	int ret;
+
+	if (order != HPAGE_PMD_ORDER || !f.space || !READ_ONCE(f.space->huge))
+		return VM_FAULT_FALLBACK;
+	WRITE_ONCE(f.space->forbidden, false);
+	WRITE_ONCE(f.space->asker, current);
+	ret = altvm_huge_fault(&f);
+	if (ret == -EACCES)
+		return fault_deny(vmf, &f);
+	return ret ? VM_FAULT_FALLBACK : VM_FAULT_NOPAGE;
+}
+
 /* Its presence lets the core call ->fault under the VMA's lock alone. */
 static vm_fault_t altvm_vm_map_pages(struct vm_fault *vmf, pgoff_t start,
 				     pgoff_t end)
@@ -627,6 +675,7 @@ const struct vm_operations_struct altvm_vm_ops = {
 	.mremap = altvm_vm_mremap,
 	.mprotect = altvm_vm_mprotect,
 	.fault = fault,
+	.huge_fault = huge_fault,
 	.map_pages = altvm_vm_map_pages,
 	.page_mkwrite = fault,
 	.pfn_mkwrite = fault,

@@ -18,6 +18,7 @@
 
 #include "file.h"
 #include "grow.h"
+#include "huge.h"
 #include "limits.h"
 #include "map.h"
 #include "merge.h"
@@ -54,18 +55,20 @@ struct altvm_count altvm_map_count(struct altvm_space *space,
 }
 
 /*
- * Step 2.  @trim: set if a leaf is empty now.
+ * Step 2.  @trim: set if a leaf is empty now.  @blocks: what must not be freed before
+ * the zap.
  * Return: how many entries there were.
  */
 static unsigned long strip_leaves(struct altvm_space *space,
 				  unsigned long start, unsigned long end,
-				  bool *trim)
+				  bool *trim, struct list_head *blocks)
 {
 	unsigned long lo, hi, stripped = 0;
 	struct altvm_leaf *leaf;
 
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
+		altvm_huge_take(space, leaf, lo, hi, blocks);
 		/* Once dropped, another space may write to them. */
 		if (altvm_leaf_is_shared(leaf))
 			altvm_pte_zap(space, lo, hi);
@@ -87,9 +90,12 @@ static unsigned long strip_leaves(struct altvm_space *space,
 void altvm_map_take(struct altvm_space *space, unsigned long start,
 		    unsigned long end, struct altvm_taken *taken)
 {
-	if (strip_leaves(space, start, end, &taken->trim) ||
+	LIST_HEAD(blocks);
+
+	if (strip_leaves(space, start, end, &taken->trim, &blocks) ||
 	    !list_empty(&taken->files))
 		altvm_pte_zap(space, start, end);
+	altvm_huge_free(&blocks);
 	altvm_file_unlink_list(&taken->files);
 }
 
@@ -328,11 +334,42 @@ static int map_check_type(struct altvm_space *space,
 {
 	if (req->error)
 		return req->error;
+	/* The pool is empty. */
 	if (req->flags & MAP_HUGETLB)
-		return -EOPNOTSUPP;
+		return -ENOMEM;
 	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
 	    map_deny_write_exec(req->attr, req->attr))
 		return -EACCES;
+	return 0;
+}
+
+/* The size of the pages that MAP_HUGETLB asks for; 0 if there is no such size. */
+static unsigned long map_huge_size(u32 flags)
+{
+	switch ((flags >> MAP_HUGE_SHIFT) & MAP_HUGE_MASK) {
+	case 0:
+	case PMD_SHIFT:
+		return PMD_SIZE;
+	case PUD_SHIFT:
+		return boot_cpu_has(X86_FEATURE_GBPAGES) ? PUD_SIZE : 0;
+	default:
+		return 0;
+	}
+}
+
+/* As ksys_mmap_pgoff(): what is different for huge pages. */
+static int map_check_huge(const struct altvm_mmap *cmd, struct map_request *req)
+{
+	unsigned long size = map_huge_size(cmd->flags);
+
+	if (!(cmd->flags & MAP_ANONYMOUS) || !size)
+		return -EINVAL;
+	req->len = ALIGN(cmd->length, size);
+	if (!req->len || req->len > TASK_SIZE)
+		return -ENOMEM;
+	if (cmd->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) &&
+	    cmd->addr & (size - 1))
+		return -EINVAL;
 	return 0;
 }
 
@@ -344,6 +381,12 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 	req->len = PAGE_ALIGN(cmd->length);
 	if (!req->len || req->len > TASK_SIZE)
 		return -ENOMEM;
+	if (cmd->flags & MAP_HUGETLB) {
+		int ret = map_check_huge(cmd, req);
+
+		if (ret)
+			return ret;
+	}
 
 	req->flags = cmd->flags;
 	if (req->flags & MAP_FIXED_NOREPLACE)

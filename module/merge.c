@@ -232,10 +232,13 @@ static void fill_slot(struct slot *slot, u64 sum, const struct spot *spot)
 
 /* --- pages */
 
-/* Nobody has the pages of the store on a list, so there is room in them. */
+/*
+ * Nobody has the pages of the store on a list, so there is room in them.  Those of a
+ * block, but for the first, have it elsewhere.
+ */
 static u64 *checksum_of(struct page *page)
 {
-	return (u64 *)&page->lru.prev;
+	return PageTail(page) ? (u64 *)&page->private : (u64 *)&page->lru.prev;
 }
 
 /* Never 0. */
@@ -282,6 +285,7 @@ static bool look(struct spot *spot)
 
 	spot->page = altvm_leaf_page(p->leaf, p->addr);
 	if (!altvm_page_is_real(spot->page) || PageHWPoison(spot->page) ||
+	    (PageCompound(spot->page) && !p->leaf->block) ||
 	    !altvm_tree_next(p->space, p->addr, p->addr + PAGE_SIZE, &area) ||
 	    area.attr & ALTVM_ATTR_BUSY || !(area.attr & VM_MERGEABLE) ||
 	    (area.fa && altvm_file_is_cut(area.fa, p->addr)))
@@ -295,8 +299,10 @@ static bool look(struct spot *spot)
 static void zap(struct spot *spot)
 {
 	const struct altvm_entry *p = &spot->place;
-	int before = folio_mapcount(page_folio(spot->page));
+	int before;
 
+	altvm_pte_break(p->space, p->leaf, p->addr);
+	before = folio_mapcount(page_folio(spot->page));
 	altvm_pte_zap(p->space, p->addr, p->addr + PAGE_SIZE);
 	/* Others may come and go, but then it does not matter. */
 	spot->zapped = folio_mapcount(page_folio(spot->page)) < before;
@@ -314,6 +320,16 @@ static void unzap(struct spot *spot)
 }
 
 /*
+ * May anybody else write to the page, now or later?  Part of a block that could not be
+ * divided is held by somebody, too.
+ */
+static bool is_held(const struct spot *spot)
+{
+	return PageCompound(spot->page) ||
+	       altvm_store_is_held(spot->place.leaf, spot->place.addr);
+}
+
+/*
  * Make sure that nobody writes to the page.  Even if it is not owned, a CPU may until
  * the fork that has just made it so has flushed the TLBs.
  * Return: false if somebody may.
@@ -326,7 +342,7 @@ static bool still(struct spot *spot)
 	    !altvm_store_is_owned(p->leaf, p->addr))
 		return true;
 	zap(spot);
-	return !altvm_store_is_held(p->leaf, p->addr);
+	return !is_held(spot);
 }
 
 /* As altvm_store_join(), if the pages are the same.  The leaves are locked. */
@@ -340,8 +356,7 @@ static bool join(struct spot *to, struct spot *from)
 	    altvm_leaf_try_prepare(from->place.leaf))
 		return false;
 	zap(from);
-	if (!altvm_store_is_held(from->place.leaf, from->place.addr) &&
-	    still(to) && is_equal(to->page, from->page)) {
+	if (!is_held(from) && still(to) && is_equal(to->page, from->page)) {
 		altvm_store_join(&to->place, &from->place);
 		*checksum_of(to->page) = checksum(to->page);
 		joined = true;
@@ -361,7 +376,7 @@ static bool join_zero(struct spot *spot)
 	    altvm_leaf_try_prepare(p->leaf))
 		return false;
 	zap(spot);
-	if (!altvm_store_is_held(p->leaf, p->addr) && is_zero(spot->page)) {
+	if (!is_held(spot) && is_zero(spot->page)) {
 		altvm_leaf_set(p->leaf, p->addr, ZERO_PAGE(0));
 		WRITE_ONCE(p->space->zeroed, p->space->zeroed + 1);
 		joined = true;

@@ -201,6 +201,7 @@ static void move_area(struct mover *m, const struct altvm_area *area)
 	}
 	end = find_last_bit(m->wanted, end) + 1;
 	start = nth_address(m, first);
+	altvm_pte_break(m->space, m->leaf, start);
 	altvm_pte_settle(m->space, m->leaf, start, nth_address(m, end));
 	altvm_pte_zap(m->space, start, nth_address(m, end));
 	for (n = first; n < end; n = find_next_bit(m->wanted, end, n + 1))

@@ -36,6 +36,7 @@ static int break_page(struct altvm_space *space, struct altvm_leaf *leaf,
 	if (altvm_leaf_prepare(leaf))
 		return -ENOMEM;
 	/* First, for another space may own the page from now on. */
+	altvm_pte_break(space, leaf, addr);
 	altvm_pte_zap(space, addr, addr + PAGE_SIZE);
 	altvm_leaf_set(leaf, addr, ALTVM_POISON);
 	return 0;
@@ -54,6 +55,7 @@ static int replace_page(struct altvm_space *space, struct altvm_leaf *leaf,
 		return -ENOMEM;
 	if (!altvm_store_own(space, leaf, addr, 1))
 		return -EBUSY;
+	altvm_pte_break(space, leaf, addr);
 	altvm_pte_zap(space, addr, addr + PAGE_SIZE);
 	/* The store's and ours.  A device that has it could still write to it. */
 	if (page_count(old) != 2)
@@ -164,6 +166,18 @@ static int soft_offline(struct altvm_ctx *ctx, unsigned long addr,
 	return 0;
 }
 
+/* As long as nobody has a reference, a page can be made an ordinary one. */
+static void break_block(struct altvm_space *space, unsigned long addr)
+{
+	struct altvm_leaf *leaf = altvm_store_find(space, addr);
+
+	if (!leaf)
+		return;
+	mutex_lock(&leaf->lock);
+	altvm_pte_break(space, leaf, addr);
+	mutex_unlock(&leaf->lock);
+}
+
 /* Is anything mapped in the window? */
 static int check_mapped(struct altvm_ctx *ctx, unsigned long addr)
 {
@@ -174,8 +188,10 @@ static int check_mapped(struct altvm_ctx *ctx, unsigned long addr)
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	if (addr >= space->start && addr < space->end &&
-	    altvm_tree_next(space, addr, addr + PAGE_SIZE, &area))
+	    altvm_tree_next(space, addr, addr + PAGE_SIZE, &area)) {
+		break_block(space, addr);
 		ret = 0;
+	}
 	altvm_space_leave(space);
 	return ret;
 }

@@ -380,9 +380,9 @@ static struct mempolicy *object_policy(struct altvm_file_area *fa,
 }
 
 static struct page *alloc_by_vma(struct vm_area_struct *vma, unsigned long addr,
-				 gfp_t gfp)
+				 gfp_t gfp, unsigned int order)
 {
-	struct folio *folio = vma_alloc_folio(gfp, 0, vma, addr, false);
+	struct folio *folio = vma_alloc_folio(gfp, order, vma, addr, order);
 
 	return folio ? folio_page(folio, 0) : NULL;
 }
@@ -394,13 +394,15 @@ static struct page *alloc_by_vma(struct vm_area_struct *vma, unsigned long addr,
  * @fa: of a file area, or NULL
  * @addr: what the page is for
  * @gfp: all flags
+ * @order: of the page; if it is not 0, @fa is NULL and @gfp has __GFP_COMP
  *
  * Return: NULL if there is no memory where the policy lets it be.
  */
 struct page *altvm_policy_alloc_for(struct altvm_space *space,
 				    unsigned long attr,
 				    struct altvm_file_area *fa,
-				    unsigned long addr, gfp_t gfp)
+				    unsigned long addr, gfp_t gfp,
+				    unsigned int order)
 {
 	struct mempolicy *object = object_policy(fa, addr);
 	struct altvm_policy *policy;
@@ -408,17 +410,17 @@ struct page *altvm_policy_alloc_for(struct altvm_space *space,
 
 	if (object) {
 		shared_put(object);
-		return alloc_by_vma(&fa->vma, addr, gfp);
+		return alloc_by_vma(&fa->vma, addr, gfp, order);
 	}
 	policy = table_get(space, attr_index(attr) ?: READ_ONCE(space->policy));
 	if (!policy)
-		return alloc_page(gfp);
+		return alloc_pages(gfp, order);
 	/* In another's memory, the owner's cpuset cannot be told. */
 	if (space->mm == current->mm)
 		policy = policy_bound(policy);
 	if (fa)
 		addr = altvm_file_pgoff(fa, addr) << PAGE_SHIFT;
-	page = alloc_by_vma(&policy->vma, addr, gfp);
+	page = alloc_by_vma(&policy->vma, addr, gfp, order);
 	policy_put(policy);
 	return page;
 }

@@ -17,7 +17,8 @@ void altvm_policy_destroy(struct altvm_space *space);
 struct page *altvm_policy_alloc_for(struct altvm_space *space,
 				    unsigned long attr,
 				    struct altvm_file_area *fa,
-				    unsigned long addr, gfp_t gfp);
+				    unsigned long addr, gfp_t gfp,
+				    unsigned int order);
 struct page *altvm_policy_alloc_at(struct altvm_space *space,
 				   unsigned long addr, gfp_t gfp);
 void altvm_policy_show(struct seq_file *m, struct altvm_space *space,
@@ -56,7 +57,7 @@ static inline struct page *altvm_policy_alloc(struct altvm_space *space,
 	gfp |= GFP_HIGHUSER | __GFP_ACCOUNT;
 	if (likely(!fa && !altvm_policy_any(space)))
 		return alloc_page(gfp);
-	return altvm_policy_alloc_for(space, attr, fa, addr, gfp);
+	return altvm_policy_alloc_for(space, attr, fa, addr, gfp, 0);
 }
 
 #endif /* ALTVM_POLICY_H */

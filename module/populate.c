@@ -8,6 +8,7 @@
 #include <uapi/linux/mman.h>
 
 #include "fault.h"
+#include "huge.h"
 #include "policy.h"
 #include "populate.h"
 #include "pte.h"
@@ -137,6 +138,10 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 
 	write = area.attr & p->write;
 	end = min3(p->end, area.end, ALIGN(*addr + 1, PMD_SIZE));
+	if (write && altvm_huge_populate(space, *addr, end, area.attr)) {
+		*addr = end;
+		return 0;
+	}
 	nr = min_t(unsigned long, (end - *addr) >> PAGE_SHIFT, POPULATE_BATCH);
 	end = *addr + (nr << PAGE_SHIFT);
 	ret = write ? populate_alloc(space, *addr, nr, area.attr, pages) : 0;

@@ -205,7 +205,7 @@ static void sync_area(struct altvm_space *space, struct altvm_leaf *leaf,
 		return;
 	if (remap || !accessible) {
 		altvm_pte_settle(space, leaf, area->start, area->end);
-		altvm_pte_zap(space, area->start, area->end);
+		altvm_pte_zap_leaf(space, leaf, area->start, area->end);
 	} else {
 		altvm_pte_protect(space, leaf, area->start, area->end,
 				  area->attr);
@@ -277,6 +277,8 @@ static void sync_none(struct altvm_space *space, const struct change *change)
 			altvm_pte_settle(space, leaf, lo, hi);
 			altvm_pte_zap(space, lo, hi);
 		}
+		if (leaf->block)
+			altvm_pte_zap_leaf(space, leaf, lo, hi);
 		zap |= leaf->nr;
 		mutex_unlock(&leaf->lock);
 	}

@@ -95,6 +95,279 @@ static struct vm_area_struct *readonly_vma(struct altvm_space *space,
 	return pte_vma(space, (attr & ~VM_WRITE) | VM_READ);
 }
 
+/**
+ * altvm_pte_zap() - remove the PTEs of a range and flush the TLBs
+ * @space: entered, or in a fault on its window
+ * @start: page-aligned
+ * @end: exclusive
+ *
+ * Pages that only the PTEs held are freed after the flush.
+ *
+ * Context: leaf locked, or the range is busy.
+ */
+void altvm_pte_zap(struct altvm_space *space, unsigned long start,
+		   unsigned long end)
+{
+	unsigned int i = READ_ONCE(space->special) ? ZAP_VMA : 0;
+
+	zap_vma_ptes(&space->vma[i], start, end - start);
+}
+
+/* Where the page table for an address is entered; NULL if there is nothing above. */
+static pmd_t *pmd_of(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
+}
+
+static bool has_table(pmd_t *pmd)
+{
+	return pmd && pmd_present(*pmd) && !pmd_leaf(*pmd);
+}
+
+/* --- blocks: 512 pages mapped by one entry of the table above, see huge.c */
+
+/**
+ * altvm_pte_count_huge() - count a block as resident, or not any more
+ * @space: whose
+ * @leaf: locked, or nobody else has it
+ * @huge: is it mapped from now on?
+ *
+ * The kernel counts PTEs only.  Where it has dropped the entry itself, as for an
+ * madvise(2) on the window, the block still counts: so what is added is subtracted
+ * again, once.
+ */
+void altvm_pte_count_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			  bool huge)
+{
+	if (huge == leaf->huge)
+		return;
+	leaf->huge = huge;
+	percpu_counter_add(&space->mm->rss_stat[MM_FILEPAGES],
+			   huge ? PTRS_PER_PTE : -PTRS_PER_PTE);
+}
+
+/*
+ * Take an empty page table away.  Those who walk page tables without a lock may still
+ * look at it: it stays as it is, and comes back to this place or to where the block
+ * is moved.  The entry's table is locked.
+ */
+static bool park_table(struct altvm_space *space, struct altvm_leaf *leaf,
+		       pmd_t *pmd)
+{
+	spinlock_t *ptl;
+	bool empty;
+
+	if (!has_table(pmd) || pmd_val(leaf->parked))
+		return false;
+	ptl = pte_lockptr(space->mm, pmd);
+	spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
+	empty = !memchr_inv((void *)pmd_page_vaddr(*pmd), 0, PAGE_SIZE);
+	if (empty) {
+		leaf->parked = *pmd;
+		pmd_clear(pmd);
+	}
+	spin_unlock(ptl);
+	return empty;
+}
+
+static void unpark_table(struct altvm_leaf *leaf, pmd_t *pmd)
+{
+	if (!pmd_val(leaf->parked) || WARN_ON_ONCE(!pmd_none(*pmd)))
+		return;
+	set_pmd(pmd, leaf->parked);
+	leaf->parked = __pmd(0);
+}
+
+/**
+ * altvm_pte_unpark() - put a page table back before the kernel frees them all
+ * @space: the window is going, and nobody is in it
+ * @leaf: of the space
+ * @addr: in its 2 MiB
+ *
+ * Whoever frees the page tables flushes the TLBs.
+ */
+void altvm_pte_unpark(struct altvm_space *space, struct altvm_leaf *leaf,
+		      unsigned long addr)
+{
+	pmd_t *pmd = pmd_of(space->mm, addr);
+	spinlock_t *ptl;
+
+	if (!pmd_val(leaf->parked))
+		return;
+	ptl = pmd_lock(space->mm, pmd);
+	if (pmd_trans_huge(*pmd))
+		pmdp_huge_get_and_clear(space->mm, addr & PMD_MASK, pmd);
+	unpark_table(leaf, pmd);
+	spin_unlock(ptl);
+}
+
+static pmd_t huge_entry(struct altvm_space *space, struct altvm_leaf *leaf,
+			unsigned long attr)
+{
+	pgprot_t prot = pte_vma(space, attr)->vm_page_prot;
+	pmd_t pmd = pmd_mkhuge(pfn_pmd(page_to_pfn(leaf->block), prot));
+
+	if (attr & VM_WRITE)
+		pmd = pmd_mkwrite_novma(pmd_mkdirty(pmd));
+	return pmd_mkyoung(pmd);
+}
+
+/**
+ * altvm_pte_insert_huge() - map a block by one entry
+ * @space: entered, or in a fault on its window
+ * @leaf: locked; it has a block
+ * @addr: in its 2 MiB
+ * @attr: of the area, which has all of them; not PROT_NONE
+ *
+ * If there is an entry already, it gets the area's rights.  As altvm_pte_protect()
+ * it does not flush.
+ *
+ * The entry takes no reference: the store keeps the block until nobody can reach it
+ * any more.  For get_user_pages() it is like any other large folio; rmap and the
+ * page's map count do not know of it, as they know of no other page that is stored.
+ *
+ * Return: false if there is a page table which is not empty, or nowhere to put the
+ * entry.
+ */
+bool altvm_pte_insert_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			   unsigned long addr, unsigned long attr)
+{
+	pmd_t *pmd = pmd_of(space->mm, addr);
+	spinlock_t *ptl;
+	bool done;
+
+	addr &= PMD_MASK;
+	if (!pmd) {
+		/* The table that this makes beside those above it is parked. */
+		if (altvm_pte_populate(space, addr))
+			return false;
+		pmd = pmd_of(space->mm, addr);
+	}
+	ptl = pmd_lock(space->mm, pmd);
+	/* Clear first: the CPU may be setting the dirty bit. */
+	if (pmd_trans_huge(*pmd))
+		pmdp_huge_get_and_clear(space->mm, addr, pmd);
+	done = pmd_none(*pmd) || park_table(space, leaf, pmd);
+	if (done)
+		set_pmd_at(space->mm, addr, pmd, huge_entry(space, leaf, attr));
+	spin_unlock(ptl);
+	if (done)
+		altvm_pte_count_huge(space, leaf, true);
+	return done;
+}
+
+/**
+ * altvm_pte_clear_huge() - remove the entry of a block, and do not flush
+ * @space: entered, or frozen by a fork, which flushes
+ * @leaf: locked; it has a block
+ * @addr: in its 2 MiB
+ */
+void altvm_pte_clear_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			  unsigned long addr)
+{
+	pmd_t *pmd = pmd_of(space->mm, addr);
+	spinlock_t *ptl;
+
+	if (!leaf->huge)
+		return;
+	ptl = pmd_lock(space->mm, pmd);
+	if (pmd_trans_huge(*pmd))
+		pmdp_huge_get_and_clear(space->mm, addr & PMD_MASK, pmd);
+	unpark_table(leaf, pmd);
+	spin_unlock(ptl);
+	altvm_pte_count_huge(space, leaf, false);
+}
+
+/**
+ * altvm_pte_drop_huge() - remove the entry of a block and flush the TLBs
+ * @space: entered, or in a fault on its window
+ * @leaf: locked
+ * @addr: in its 2 MiB
+ */
+void altvm_pte_drop_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long addr)
+{
+	if (!leaf->huge)
+		return;
+	addr &= PMD_MASK;
+	altvm_pte_zap(space, addr, addr + PMD_SIZE);
+	altvm_pte_clear_huge(space, leaf, addr);
+}
+
+/**
+ * altvm_pte_break() - make ordinary pages of a block, if there is one
+ * @space: entered, or in a fault on its window
+ * @leaf: locked
+ * @addr: in its 2 MiB
+ *
+ * To be called before anything is done to a part of a leaf.  What is left is mapped
+ * by the next fault.
+ */
+void altvm_pte_break(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr)
+{
+	if (likely(!leaf->block))
+		return;
+	altvm_pte_drop_huge(space, leaf, addr);
+	leaf->broken = true;
+	if (!altvm_store_divide(space, leaf))
+		WRITE_ONCE(space->undivided, true);
+}
+
+static bool is_whole(unsigned long start, unsigned long end)
+{
+	return end - start == PMD_SIZE;
+}
+
+/**
+ * altvm_pte_zap_leaf() - altvm_pte_zap() for part of a leaf, or all of it
+ * @space: entered, or in a fault on its window
+ * @leaf: locked
+ * @start: in its 2 MiB
+ * @end: exclusive
+ *
+ * A block stays one if all of it is zapped.
+ */
+void altvm_pte_zap_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+			unsigned long start, unsigned long end)
+{
+	if (leaf->block && is_whole(start, end)) {
+		altvm_pte_drop_huge(space, leaf, start);
+		return;
+	}
+	altvm_pte_break(space, leaf, start);
+	altvm_pte_zap(space, start, end);
+}
+
+/* The block: has it been accessed?  Forget it. */
+static bool age_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr)
+{
+	pmd_t *pmd = pmd_of(space->mm, addr);
+	spinlock_t *ptl;
+	bool young;
+
+	if (!leaf->huge)
+		return false;
+	ptl = pmd_lock(space->mm, pmd);
+	young = pmd_trans_huge(*pmd) &&
+		test_and_clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)pmd);
+	spin_unlock(ptl);
+	return young;
+}
+
+/* --- pages */
+
 /*
  * What a walk over the PTEs of a leaf needs.  The kernel calls back for the first
  * PTE, with its table locked, and the callback goes on within the table: one
@@ -227,6 +500,12 @@ void altvm_pte_age(struct altvm_space *space, struct altvm_leaf *leaf,
 		.bitmap = young,
 	};
 
+	if (leaf->block) {
+		if (age_huge(space, leaf, start) && young)
+			bitmap_set(young, pte_index(start),
+				   (end - start) >> PAGE_SHIFT);
+		return;
+	}
 	apply_to_existing_page_range(space->mm, start, PAGE_SIZE, walk_age, &w);
 }
 
@@ -280,6 +559,7 @@ int altvm_pte_insert(struct altvm_space *space, struct altvm_leaf *leaf,
 
 	if (altvm_page_is_marker(page))
 		return 0;
+	altvm_pte_break(space, leaf, addr);
 	if (altvm_page_is_zero(page))
 		return pte_insert_zero(space, addr, addr + PAGE_SIZE, attr,
 				       false);
@@ -338,6 +618,12 @@ int altvm_pte_insert_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 	bool single = altvm_leaf_is_shared(leaf);
 	int ret = 0;
 
+	if (leaf->block) {
+		if (is_whole(start, end) &&
+		    altvm_pte_insert_huge(space, leaf, start, attr))
+			return 0;
+		altvm_pte_break(space, leaf, start);
+	}
 	while (leaf->nr && start < end) {
 		unsigned long nr = leaf_run(leaf, start, end);
 
@@ -566,6 +852,12 @@ void altvm_pte_protect(struct altvm_space *space, struct altvm_leaf *leaf,
 		.attr = attr,
 	};
 
+	if (leaf->block && is_whole(start, end)) {
+		if (leaf->huge)
+			altvm_pte_insert_huge(space, leaf, start, attr);
+		return;
+	}
+	altvm_pte_break(space, leaf, start);
 	if (attr & VM_WRITE && altvm_leaf_is_shared(leaf))
 		w.readonly = readonly_vma(space, attr);
 	leaf->writable |= attr & VM_WRITE;
@@ -616,45 +908,6 @@ void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
 	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_wrprotect, &w);
 }
 
-/**
- * altvm_pte_zap() - remove the PTEs of a range and flush the TLBs
- * @space: entered, or in a fault on its window
- * @start: page-aligned
- * @end: exclusive
- *
- * Pages that only the PTEs held are freed after the flush.
- *
- * Context: leaf locked, or the range is busy.
- */
-void altvm_pte_zap(struct altvm_space *space, unsigned long start,
-		   unsigned long end)
-{
-	unsigned int i = READ_ONCE(space->special) ? ZAP_VMA : 0;
-
-	zap_vma_ptes(&space->vma[i], start, end - start);
-}
-
-/* Where the page table for an address is entered; NULL if there is nothing above. */
-static pmd_t *pmd_of(struct mm_struct *mm, unsigned long addr)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
-	pud_t *pud;
-
-	if (pgd_none(*pgd))
-		return NULL;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(*p4d))
-		return NULL;
-	pud = pud_offset(p4d, addr);
-	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
-}
-
-static bool has_table(pmd_t *pmd)
-{
-	return pmd && pmd_present(*pmd) && !pmd_leaf(*pmd);
-}
-
 static void swap_entries(pmd_t *a, pmd_t *b)
 {
 	pmd_t pmd = *a;
@@ -671,7 +924,8 @@ static void swap_entries(pmd_t *a, pmd_t *b)
  *
  * What move_normal_pmd() in mm/ does for mremap, but nothing has to be empty, made
  * or freed: so those who walk page tables without a lock cannot tell it from changes
- * of the PTEs.  Only where no rmap comes: there are no pages of files.
+ * of the PTEs.  Only where no rmap comes: there are no pages of files.  Where there
+ * is the entry of a block instead, that moves.
  *
  * Does not flush: altvm_pte_flush() must follow before the call returns to its user.
  *
@@ -684,7 +938,7 @@ void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 	pmd_t *pa = pmd_of(space->mm, a), *pb = pmd_of(space->mm, b);
 	spinlock_t *first, *second;
 
-	if (!has_table(pa) || WARN_ON_ONCE(!has_table(pb)))
+	if (!pa || !pb || (pmd_none(*pa) && pmd_none(*pb)))
 		return;
 	first = pmd_lockptr(space->mm, pa);
 	second = pmd_lockptr(space->mm, pb);

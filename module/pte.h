@@ -31,6 +31,20 @@ void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
 			 unsigned long start, unsigned long end);
 void altvm_pte_zap(struct altvm_space *space, unsigned long start,
 		   unsigned long end);
+void altvm_pte_zap_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+			unsigned long start, unsigned long end);
+bool altvm_pte_insert_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			   unsigned long addr, unsigned long attr);
+void altvm_pte_drop_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			 unsigned long addr);
+void altvm_pte_clear_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			  unsigned long addr);
+void altvm_pte_break(struct altvm_space *space, struct altvm_leaf *leaf,
+		     unsigned long addr);
+void altvm_pte_unpark(struct altvm_space *space, struct altvm_leaf *leaf,
+		      unsigned long addr);
+void altvm_pte_count_huge(struct altvm_space *space, struct altvm_leaf *leaf,
+			  bool huge);
 void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 			   unsigned long b);
 void altvm_pte_move(struct altvm_space *space, unsigned long new,

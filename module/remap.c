@@ -102,16 +102,29 @@ static unsigned long part_len(const struct remap *r, unsigned long at)
 		    ALIGN(new + 1, PMD_SIZE) - new);
 }
 
+/* Make sure that a leaf can get PTEs.  Return: 0 or -ENOMEM. */
+static int prepare_leaf(struct altvm_space *space, unsigned long addr)
+{
+	struct altvm_leaf *leaf = altvm_store_get(space, addr);
+	int ret;
+
+	if (!leaf)
+		return -ENOMEM;
+	mutex_lock(&leaf->lock);
+	altvm_pte_break(space, leaf, addr);
+	ret = altvm_pte_populate(space, addr);
+	mutex_unlock(&leaf->lock);
+	return ret;
+}
+
 /* Make sure that there is where to move to.  Return: 0 or -ENOMEM. */
 static int prepare_pages(struct altvm_space *space, struct remap *r)
 {
 	unsigned long at, len;
 
 	remap_for_each_part(r, at, len) {
-		if (!altvm_store_find(space, r->old + at))
-			continue;
-		if (!altvm_store_get(space, r->new + at) ||
-		    altvm_pte_populate(space, r->new + at))
+		if (altvm_store_find(space, r->old + at) &&
+		    prepare_leaf(space, r->new + at))
 			return -ENOMEM;
 	}
 	return 0;
@@ -147,6 +160,8 @@ static void zap_pages(struct altvm_space *space, unsigned long start,
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		altvm_pte_settle(space, leaf, lo, hi);
+		if (leaf->block)
+			altvm_pte_zap_leaf(space, leaf, lo, hi);
 		mutex_unlock(&leaf->lock);
 	}
 	altvm_pte_zap(space, start, end);
@@ -159,13 +174,17 @@ static void move_part(struct altvm_space *space, struct remap *r,
 {
 	unsigned long old = r->old + at, new = r->new + at;
 
+	if (len < PMD_SIZE)
+		altvm_pte_break(space, from, old);
 	altvm_leaf_move(space, to, new, from, old, len);
-	if (!zapped && len == PMD_SIZE)
+	if (!zapped && len == PMD_SIZE) {
 		altvm_pte_swap_tables(space, old, new);
-	else if (!zapped)
+		swap(to->table, from->table);
+	} else if (!zapped) {
 		altvm_pte_move(space, new, old, len, r->ptes);
-	else if (!r->area.fa && r->area.attr & VM_ACCESS_FLAGS)
+	} else if (!r->area.fa && r->area.attr & VM_ACCESS_FLAGS) {
 		altvm_pte_insert_leaf(space, to, new, new + len, r->area.attr);
+	}
 }
 
 /* The same, if there is anything.  Nothing is locked. */

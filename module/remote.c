@@ -554,7 +554,7 @@ static void reap_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
 	mutex_lock(&leaf->lock);
 	if (leaf->nr) {
 		/* Once dropped, another space may write to them. */
-		altvm_pte_zap(space, start, end);
+		altvm_pte_zap_leaf(space, leaf, start, end);
 		altvm_leaf_strip(leaf, start, end);
 	}
 	mutex_unlock(&leaf->lock);

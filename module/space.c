@@ -52,6 +52,7 @@
 
 #include "fault.h"
 #include "file.h"
+#include "huge.h"
 #include "merge.h"
 #include "policy.h"
 #include "pte.h"
@@ -121,6 +122,7 @@ static void space_unmap(struct altvm_space *space)
 		space->mm->total_vm += space_pages(space);
 	space->uncounted = 0;
 	space_kill(space);
+	altvm_huge_unpark(space);
 }
 
 static int mn_invalidate_range_start(struct mmu_notifier *mn,
@@ -144,6 +146,7 @@ static void mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 	hlist_for_each_entry_rcu(space, &to_altvm_mm(mn)->spaces, in_mm, true) {
 		space_kill(space);
+		altvm_huge_unpark(space);
 		if (!space->special)
 			continue;
 		altvm_pte_zap(space, space->start, space->end);
@@ -330,7 +333,7 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
 	}
 
 	vm_flags_set(window, VM_MIXEDMAP | VM_DONTEXPAND | VM_NORESERVE |
-				     VM_DONTDUMP | VM_WIPEONFORK);
+				     VM_DONTDUMP | VM_WIPEONFORK | VM_HUGEPAGE);
 	window->vm_ops = &altvm_vm_ops;
 	space_publish(space, window);
 	return 0;
@@ -376,6 +379,7 @@ static void space_wrprotect(struct altvm_space *space)
 
 	altvm_for_each_leaf(space, leaf, space->start, space->end, lo, hi) {
 		mutex_lock(&leaf->lock);
+		altvm_huge_divide(space, leaf, lo);
 		if (leaf->ahead) {
 			altvm_pte_settle(space, leaf, lo, hi);
 			altvm_pte_zap(space, lo, hi);
@@ -464,7 +468,7 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 	raw_write_seqcount_begin(&mm->write_protect_seq);
 	space_wrprotect(parent);
 	ret = altvm_store_clone(child, parent);
-	if (!ret && test_bit(MMF_HAS_PINNED, &mm->flags))
+	if (!ret && (test_bit(MMF_HAS_PINNED, &mm->flags) || parent->undivided))
 		ret = altvm_store_copy_pinned(child, parent);
 	raw_write_seqcount_end(&mm->write_protect_seq);
 	if (!ret && child->special)
@@ -580,6 +584,7 @@ void altvm_space_vm_close(struct vm_area_struct *window)
 		space_detach(space);
 	window->vm_private_data = NULL;
 
+	altvm_huge_uncount(space);
 	altvm_store_destroy(space);
 	altvm_file_drop_all(space);
 	altvm_tree_destroy(space);

@@ -65,6 +65,10 @@ struct altvm_mm {
  *	page-table helpers; constant, see pte.c
  * @special: an area may be of a file, or have advice for fork; once set it stays;
  *	written under @lock
+ * @huge: an area may have blocks; once set it stays; written under @lock
+ * @asker: who was last asked for a huge page by the core
+ * @forbidden: it has not been asked when it should have been
+ * @undivided: a block could not be divided, see store.c; once set it stays
  * @users: calls that are inside the space, see altvm_space_enter()
  * @dead: set once when the window goes; then nobody enters any more
  * @frozen: a fork is copying the space; whoever wants to enter waits
@@ -113,7 +117,8 @@ struct altvm_space {
 	struct vm_area_struct vma[ALTVM_NR_PROTS + 2];
 
 	atomic_t users;
-	bool dead, frozen, special;
+	bool dead, frozen, special, huge, forbidden, undivided;
+	const void *asker;
 	wait_queue_head_t idle;
 	unsigned int uncounted;
 

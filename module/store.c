@@ -31,6 +31,11 @@
  *  - get_user_pages_fast() takes pages with a mapping only, and long-term pins
  *    of files only from shmem.
  *
+ * Blocks.  512 pages that were allocated as one, a large folio, can be mapped by one
+ * entry of the table above (huge.c).  The store has a reference of it and not of each
+ * page; how many entries there are in tables is in the first page.  A block is always
+ * one space's alone: a fork divides it, and where that cannot be, copies it.
+ *
  * Locks: altvm_leaf.lock for a leaf; the leaf itself never goes while the
  * space is there.
  */
@@ -62,7 +67,7 @@ static unsigned long leaf_index(const struct altvm_space *space,
 
 static atomic_long_t *page_state(struct page *page)
 {
-	return (atomic_long_t *)&page->private;
+	return (atomic_long_t *)&compound_head(page)->private;
 }
 
 /*
@@ -101,6 +106,7 @@ static void table_drop(struct page *page)
 		saturate(page);
 	if (tables)
 		return;
+	page = compound_head(page);
 	if (unlikely(altvm_page_has_slot(page)))
 		altvm_slot_forget(page);
 	/* The allocator wants it so, and the last reference may not be ours. */
@@ -204,9 +210,12 @@ static void leaf_empty(struct altvm_leaf *leaf)
 		free_page((unsigned long)leaf->pages);
 	leaf->share = NULL;
 	leaf->pages = NULL;
+	leaf->block = NULL;
 	leaf->nr = 0;
 	leaf->ahead = false;
 	leaf->lazy = false;
+	leaf->tried = false;
+	leaf->broken = false;
 }
 
 /**
@@ -252,11 +261,13 @@ void altvm_store_destroy(struct altvm_space *space)
  * @space: entered, or in a fault on its window
  * @leaf: locked
  * @addr: where the page is stored, or is going to be
- * @page: in no other table
+ * @page: in no other table; if it is part of a block, nothing is to be said
  */
 void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr, struct page *page)
 {
+	if (unlikely(PageCompound(page)))
+		return;
 	if (unlikely(altvm_page_has_slot(page)))
 		altvm_slot_forget(page);
 	atomic_long_set(page_state(page), leaf->gen << TABLES_BITS | 1);
@@ -288,7 +299,7 @@ bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 	lockdep_assert_held(&leaf->lock);
 	if (leaf->share && !leaf_is_last(leaf))
 		return false;
-	if (!leaf->cow)
+	if (!leaf->cow || PageCompound(page))
 		return true;
 	state = atomic_long_read_acquire(page_state(page));
 	if (state >> TABLES_BITS == leaf->gen)
@@ -313,7 +324,7 @@ bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr)
 	lockdep_assert_held(&leaf->lock);
 	if (leaf->share && !leaf_is_last(leaf))
 		return true;
-	return leaf->cow &&
+	return leaf->cow && !PageCompound(page) &&
 	       (atomic_long_read_acquire(page_state(page)) & TABLES_MASK) != 1;
 }
 
@@ -378,6 +389,68 @@ int altvm_leaf_unshare(struct altvm_leaf *leaf, gfp_t gfp)
 bool altvm_store_is_alone(struct page *page)
 {
 	return (atomic_long_read_acquire(page_state(page)) & TABLES_MASK) == 1;
+}
+
+/**
+ * altvm_store_put_block() - store a block
+ * @space: entered, or in a fault on its window
+ * @leaf: locked and prepared; nothing is stored in it
+ * @block: whose reference goes to the store
+ */
+void altvm_store_put_block(struct altvm_space *space, struct altvm_leaf *leaf,
+			   struct page *block)
+{
+	lockdep_assert_held(&leaf->lock);
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
+		leaf->pages[i] = block + i;
+	leaf->nr = PTRS_PER_PTE;
+	leaf->block = block;
+	atomic_long_set(page_state(block), PTRS_PER_PTE);
+	block->index = leaf->id * PTRS_PER_PTE;
+	/* Whoever sees the mapping sees the index. */
+	smp_store_release(&block->mapping, space->shmem->f_mapping);
+}
+
+/* Make 512 pages of one, of which nobody else has a reference. */
+static bool block_divide(struct page *block)
+{
+	if (!page_ref_freeze(block, 1))
+		return false;
+	/* Undo prep_compound_page(). */
+	block[1].flags &= ~PAGE_FLAGS_SECOND;
+	for (unsigned int i = 1; i < PTRS_PER_PTE; i++) {
+		block[i].mapping = NULL;
+		block[i].index = 0;
+		set_page_private(block + i, 0);
+		clear_compound_head(block + i);
+	}
+	__folio_clear_head(page_folio(block));
+	page_ref_unfreeze(block, 1);
+	split_page(block, PMD_SHIFT - PAGE_SHIFT);
+	return true;
+}
+
+/**
+ * altvm_store_divide() - make ordinary pages of a block
+ * @space: entered, or in a fault on its window
+ * @leaf: locked; it has a block, which is mapped nowhere
+ *
+ * While somebody has a reference of it, it cannot be done, and the pages stay what
+ * they are: all of them are freed when none is needed any more.
+ *
+ * Return: has it been done?
+ */
+bool altvm_store_divide(struct altvm_space *space, struct altvm_leaf *leaf)
+{
+	struct page *block = leaf->block;
+
+	lockdep_assert_held(&leaf->lock);
+	leaf->block = NULL;
+	if (!block_divide(block))
+		return false;
+	for (unsigned int i = 0; i < PTRS_PER_PTE; i++)
+		altvm_store_adopt(space, leaf, i << PAGE_SHIFT, block + i);
+	return true;
 }
 
 /* What was owned before is not any more. */
@@ -506,7 +579,8 @@ static int leaf_copy_pinned(struct altvm_space *to, struct altvm_space *from,
 		struct page *page = altvm_leaf_page(leaf, start);
 
 		if (altvm_page_is_real(page) &&
-		    folio_maybe_dma_pinned(page_folio(page)))
+		    (PageCompound(page) ||
+		     folio_maybe_dma_pinned(page_folio(page))))
 			ret = copy_pinned(to, copy, from, leaf, start);
 	}
 	mutex_unlock(&copy->lock);
@@ -514,7 +588,7 @@ static int leaf_copy_pinned(struct altvm_space *to, struct altvm_space *from,
 }
 
 /**
- * altvm_store_copy_pinned() - give back what devices may be writing to
+ * altvm_store_copy_pinned() - give back what devices may be writing to, and blocks
  * @to: a clone, not used yet
  * @from: what it was cloned from, still frozen
  *
@@ -701,6 +775,8 @@ void altvm_leaf_set(struct altvm_leaf *leaf, unsigned long addr,
 	struct page **slot = &leaf->pages[pte_index(addr)];
 
 	lockdep_assert_held(&leaf->lock);
+	VM_WARN_ON_ONCE(leaf->huge);
+	leaf->block = NULL;
 	if (!*slot)
 		leaf->nr++;
 	count_entry(leaf, *slot, -1);
@@ -735,6 +811,11 @@ static void leaf_clear(struct altvm_leaf *leaf, unsigned int i)
 		return;
 	leaf->pages[i] = NULL;
 	leaf->nr--;
+	leaf->block = NULL;
+	if (!leaf->nr) {
+		leaf->tried = false;
+		leaf->broken = false;
+	}
 	count_entry(leaf, page, -1);
 	entry_drop(page);
 }
@@ -759,6 +840,8 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 	lockdep_assert_held(&leaf->lock);
 	if (!leaf->nr)
 		return 0;
+	VM_WARN_ON_ONCE(leaf->huge);
+	leaf->block = NULL;
 	if (leaf->share && nr == PTRS_PER_PTE) {
 		leaf_empty(leaf);
 		return before;
@@ -837,6 +920,11 @@ static void leaf_swap(struct altvm_leaf *a, struct altvm_leaf *b)
 	swap(a->gen, b->gen);
 	swap(a->share, b->share);
 	swap(a->pages, b->pages);
+	swap(a->huge, b->huge);
+	swap(a->tried, b->tried);
+	swap(a->broken, b->broken);
+	swap(a->block, b->block);
+	swap(a->parked, b->parked);
 }
 
 /* From now on not all that is stored is owned; but what is stored now, is. */
@@ -871,7 +959,9 @@ bool altvm_page_is_merged(const struct page *page)
  */
 unsigned long altvm_page_tables(struct page *page)
 {
-	return atomic_long_read(page_state(page)) & TABLES_MASK;
+	return PageCompound(page) ?
+		       1 :
+		       atomic_long_read(page_state(page)) & TABLES_MASK;
 }
 
 /* Put a page into one more table.  Nobody owns it any more. */
@@ -941,6 +1031,9 @@ void altvm_leaf_move(struct altvm_space *space, struct altvm_leaf *to,
 		return;
 	}
 
+	VM_WARN_ON_ONCE(from->huge || to->huge);
+	from->block = NULL;
+	to->block = NULL;
 	leaf_unshare(from, gfp);
 	leaf_prepare(to, gfp);
 	to->ahead |= from->ahead;

@@ -34,6 +34,13 @@ struct altvm_share {
  * @gen: tells the times between clones apart
  * @writable: some PTE may be writable
  * @table: there is a page table, which stays
+ * @huge: the pages of @block are mapped by one entry of the table above
+ * @tried: do not try to store a block until nothing is stored
+ * @broken: they were once, and not all of them may have PTEs yet
+ * @block: all that is stored is 512 pages in one, in order; this is the first;
+ *	otherwise NULL
+ * @parked: the entry of the page table, which is not there while @huge; 0 if
+ *	there was none
  * @share: NULL if @pages is this leaf's alone
  * @pages: PTRS_PER_PTE entries, each NULL, the zero page or ALTVM_ZERO_AHEAD
  *	(of which no references are taken), a marker, or a page or a slot of which the
@@ -48,8 +55,10 @@ struct altvm_leaf {
 	unsigned long start;
 	struct list_head lru;
 	unsigned int nr, nr_slots;
-	bool ahead, cow, writable, table, lazy;
+	bool ahead, cow, writable, table, lazy, huge, tried, broken;
 	u64 id, gen;
+	struct page *block;
+	pmd_t parked;
 	struct altvm_share *share;
 	struct page **pages;
 };
@@ -88,6 +97,9 @@ int altvm_store_clone(struct altvm_space *to, struct altvm_space *from);
 int altvm_store_copy_pinned(struct altvm_space *to, struct altvm_space *from);
 void altvm_store_adopt(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr, struct page *page);
+void altvm_store_put_block(struct altvm_space *space, struct altvm_leaf *leaf,
+			   struct page *block);
+bool altvm_store_divide(struct altvm_space *space, struct altvm_leaf *leaf);
 bool altvm_store_own(struct altvm_space *space, struct altvm_leaf *leaf,
 		     unsigned long addr, unsigned int known);
 bool altvm_store_is_shared(struct altvm_leaf *leaf, unsigned long addr);
@@ -183,7 +195,7 @@ static inline bool altvm_page_is_real(const struct page *page)
  */
 static inline bool altvm_page_is_lazy(struct page *page)
 {
-	return PageChecked(page);
+	return !PageCompound(page) && PageChecked(page);
 }
 
 int altvm_store_module_init(void);

@@ -77,7 +77,7 @@ static bool may_go(const struct out *o, unsigned long addr)
 	struct page *page = altvm_leaf_page(o->leaf, addr);
 
 	if (!altvm_page_is_real(page) || !is_unused(page) ||
-	    PageHWPoison(page) ||
+	    PageHWPoison(page) || PageCompound(page) ||
 	    (o->young && test_bit(pte_index(addr), o->young)))
 		return false;
 	if (o->drop || altvm_page_is_lazy(page))
@@ -135,6 +135,13 @@ static void out_range(struct out *o, unsigned long start, unsigned long end)
 {
 	unsigned long run;
 
+	if (o->leaf->block) {
+		/* It stays as a whole, or goes by pages. */
+		if ((o->full && !o->drop) ||
+		    (o->young && test_bit(pte_index(start), o->young)))
+			return;
+		altvm_pte_break(o->space, o->leaf, start);
+	}
 	/* The page after a run stays. */
 	for (; start < end; start = run + PAGE_SIZE) {
 		for (run = start; run < end && may_go(o, run);)
@@ -272,7 +279,8 @@ static bool is_alone(const struct altvm_leaf *leaf, unsigned long addr)
 {
 	struct page *page = altvm_leaf_page(leaf, addr);
 
-	return altvm_page_is_real(page) && altvm_store_is_alone(page);
+	return altvm_page_is_real(page) && !PageCompound(page) &&
+	       altvm_store_is_alone(page);
 }
 
 /* MADV_FREE in part of a leaf, which is locked. */
@@ -282,6 +290,7 @@ static void leaf_free(struct out *o, const struct altvm_area *area)
 	bool alone = leaf->nr && altvm_leaf_is_alone(leaf);
 	unsigned long addr, run;
 
+	altvm_pte_break(o->space, leaf, area->start);
 	for (addr = area->start; addr < area->end; addr = run + PAGE_SIZE) {
 		for (run = addr;
 		     alone && run < area->end && is_alone(leaf, run);)

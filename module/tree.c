@@ -91,6 +91,7 @@ int altvm_tree_clone(struct altvm_space *to, struct altvm_space *from)
 	to->nr_data = from->nr_data;
 	to->nr_locked = from->nr_locked;
 	to->special = from->special;
+	to->huge = from->huge;
 	mutex_unlock(&to->lock);
 	mutex_unlock(&from->lock);
 	return ret;

@@ -13,11 +13,11 @@
  * What an area is: the VM_* flags of a Linux mapping, with their meaning there.
  * Two private anonymous neighbours with equal attributes are one area.
  */
-#define ALTVM_ATTR_MASK                                                     \
-	(VM_ACCESS_FLAGS | VM_NORESERVE | VM_NOHUGEPAGE | VM_DONTCOPY |     \
-	 VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ | VM_SEQ_READ |         \
-	 VM_LOCKED_MASK | VM_GROWSDOWN | VM_DROPPABLE | ALTVM_ATTR_POLICY | \
-	 VM_MERGEABLE)
+#define ALTVM_ATTR_MASK                                                 \
+	(VM_ACCESS_FLAGS | VM_NORESERVE | VM_HUGEPAGE | VM_NOHUGEPAGE | \
+	 VM_DONTCOPY | VM_WIPEONFORK | VM_DONTDUMP | VM_RAND_READ |     \
+	 VM_SEQ_READ | VM_LOCKED_MASK | VM_GROWSDOWN | VM_DROPPABLE |   \
+	 ALTVM_ATTR_POLICY | VM_MERGEABLE)
 
 /* Not an area: the range is being taken away or replaced, see tree.c. */
 #define ALTVM_ATTR_BUSY BIT(61)

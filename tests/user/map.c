@@ -479,22 +479,6 @@ TEST_F(altvm_map, fixed_outside_the_window)
 	}
 }
 
-TEST_F(altvm_map, what_this_version_does_not_do)
-{
-	static const int flags[] = {
-		ANON | MAP_HUGETLB,
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		EXPECT_FAIL(EOPNOTSUPP,
-			    vm_mmap(&self->vm, NULL, PAGE, RW, flags[i]))
-		{
-			TH_LOG("flags %#x", flags[i]);
-		}
-	}
-}
-
 /* vm.max_map_count does not count areas. */
 TEST(more_areas_than_max_map_count)
 {

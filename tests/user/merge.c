@@ -347,6 +347,33 @@ TEST_F_TIMEOUT(merge, many, SLOW)
 	EXPECT_GE(vm_is_native(vm) ? 2 : 0, merged_soon(vm));
 }
 
+/* Pages of 2 MiB become small ones where there is something to merge. */
+TEST_F_TIMEOUT(merge, huge_pages, SLOW)
+{
+	struct vm *vm = &self->vm;
+	const size_t nr = 2 * MiB / PAGE;
+	size_t first = -(uintptr_t)vm_page(vm, 0) % (2 * MiB) / PAGE, i;
+
+	if (!can_merge(vm))
+		SKIP(return, NO_MERGING);
+	ASSERT_NE(MAP_FAILED, vm_map_at(vm, first, 2 * nr, RW));
+	EXPECT_EQ(0, advise(vm, first, 2 * nr, MADV_HUGEPAGE));
+	/* Each second one of the first is the same. */
+	for (i = 0; i < 2 * nr; i++)
+		fill(vm, first + i, i < nr && i % 2 ? nr : 2 * nr + i);
+	EXPECT_EQ(0, advise(vm, first, 2 * nr, MADV_MERGEABLE));
+	EXPECT_EQ((long)nr / 2, merged_soon(vm));
+	for (i = 0; i < 2 * nr; i++) {
+		size_t n = i < nr && i % 2 ? nr : 2 * nr + i;
+
+		EXPECT_TRUE(holds(vm, first + i, n));
+	}
+	for (i = 0; i < 2 * nr; i++)
+		fill(vm, first + i, i);
+	for (i = 0; i < 2 * nr; i++)
+		EXPECT_TRUE(holds(vm, first + i, i));
+}
+
 TEST_F_TIMEOUT(merge, copies_of_a_file, SLOW)
 {
 	struct vm *vm = &self->vm;
@@ -547,12 +574,12 @@ TEST_F_TIMEOUT(merge, between_strangers, SLOW)
 		if (!pid[i])
 			be_another(vm->ops, line[i]);
 	}
-	for (j = 0; j < 3; j++)
-		for (i = 0; i < 2; i++) {
+	for (j = 0; j < 3; j++) {
+		for (i = 0; i < 2; i++)
 			EXPECT_TRUE(hear(line[i]));
-			if (j < 2)
-				say(line[i]);
-		}
+		for (i = 0; i < 2 && j < 2; i++)
+			EXPECT_TRUE(say(line[i]));
+	}
 	/* One of them goes, and its pages stay the other's. */
 	kill(pid[0], SIGKILL);
 	end_of(pid[0]);
