@@ -17,7 +17,7 @@
 #include "tree.h"
 
 /* How many pages populate allocates before it takes the leaf's lock. */
-#define POPULATE_BATCH 64
+#define POPULATE_BATCH BITS_PER_TYPE(u64)
 
 /**
  * struct populate - what is wanted of a range
@@ -64,7 +64,8 @@ static int populate_map(struct altvm_space *space, struct altvm_leaf *leaf,
 
 /*
  * Populate [start, end), part of one leaf and no more than a batch.  With @write it
- * gets @pages; what is not used stays in the array.  @swapped: out: an address that
+ * gets @pages, in which those that are there already need no other; what is not used
+ * stays in the array.  @swapped: out: an address that
  * must be paged in first.
  * Return: 0, -EAGAIN if the area has changed or @swapped is set, -ENOMEM, as
  * altvm_fault_store().
@@ -102,14 +103,37 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 	return ret;
 }
 
+/* Which pages of a batch are there, and this space's alone: a bit for each. */
+static u64 populate_peek(struct altvm_space *space, unsigned long addr,
+			 unsigned long nr)
+{
+	struct altvm_leaf *leaf = altvm_store_find(space, addr);
+	u64 there = 0;
+
+	if (!leaf || !READ_ONCE(leaf->nr))
+		return 0;
+	guard(mutex)(&leaf->lock);
+	if (altvm_leaf_is_shared(leaf))
+		return 0;
+	for (unsigned long i = 0; i < nr; i++, addr += PAGE_SIZE)
+		if (altvm_page_is_real(altvm_leaf_page(leaf, addr)))
+			there |= BIT_ULL(i);
+	return there;
+}
+
+/* Pages for a batch, as far as it is going to need them. */
 static int populate_alloc(struct altvm_space *space, unsigned long addr,
 			  unsigned long nr, unsigned long attr,
 			  struct page **pages)
 {
-	for (; nr; nr--, addr += PAGE_SIZE, pages++) {
-		*pages =
+	u64 there = populate_peek(space, addr, nr);
+
+	for (unsigned long i = 0; i < nr; i++, addr += PAGE_SIZE) {
+		if (there & BIT_ULL(i))
+			continue;
+		pages[i] =
 			altvm_policy_alloc(space, attr, NULL, addr, __GFP_ZERO);
-		if (!*pages)
+		if (!pages[i])
 			return -ENOMEM;
 	}
 	return 0;

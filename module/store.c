@@ -802,13 +802,11 @@ void altvm_leaf_settle(struct altvm_leaf *leaf, unsigned long addr, bool young)
 		leaf->nr--;
 }
 
-/* Drop one entry. */
+/* Drop one entry, which is there. */
 static void leaf_clear(struct altvm_leaf *leaf, unsigned int i)
 {
 	struct page *page = leaf->pages[i];
 
-	if (!page)
-		return;
 	leaf->pages[i] = NULL;
 	leaf->nr--;
 	leaf->block = NULL;
@@ -847,8 +845,9 @@ unsigned int altvm_leaf_strip(struct altvm_leaf *leaf, unsigned long start,
 		return before;
 	}
 	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
-	for (; nr; nr--, i++)
-		leaf_clear(leaf, i);
+	for (; nr && leaf->nr; nr--, i++)
+		if (leaf->pages[i])
+			leaf_clear(leaf, i);
 	return before - leaf->nr;
 }
 
@@ -882,8 +881,8 @@ void altvm_leaf_discard(struct altvm_leaf *leaf, unsigned long start,
 		return;
 	}
 	leaf_unshare(leaf, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
-	for (; nr; nr--, i++)
-		if (leaf->pages[i] != ALTVM_GUARD)
+	for (; nr && leaf->nr; nr--, i++)
+		if (leaf->pages[i] && leaf->pages[i] != ALTVM_GUARD)
 			leaf_clear(leaf, i);
 }
 

@@ -25,21 +25,21 @@ struct world;
 
 /* Calls return 0 or -errno; map() also sets *@out. */
 struct world_ops {
-  const char *name;
-  int (*open)(struct world *world);
-  int (*map)(struct world *world, char *addr, size_t len, int prot, int flags,
-             int fd, off_t off, char **out);
-  int (*unmap)(struct world *world, char *addr, size_t len);
-  int (*protect)(struct world *world, char *addr, size_t len, int prot);
-  int (*move)(struct world *world, char *addr, size_t len, char *to);
-  int (*mincore)(struct world *world, char *addr, size_t len,
-                 unsigned char *vec);
-  int (*msync)(struct world *world, char *addr, size_t len, int flags);
-  int (*madvise)(struct world *world, char *addr, size_t len, int advice);
-  int (*lock)(struct world *world, char *addr, size_t len);
-  int (*unlock)(struct world *world, char *addr, size_t len);
-  /* the cheapest call: one that is refused as unknown */
-  int (*refused)(struct world *world);
+	const char *name;
+	int (*open)(struct world *world);
+	int (*map)(struct world *world, char *addr, size_t len, int prot,
+		   int flags, int fd, off_t off, char **out);
+	int (*unmap)(struct world *world, char *addr, size_t len);
+	int (*protect)(struct world *world, char *addr, size_t len, int prot);
+	int (*move)(struct world *world, char *addr, size_t len, char *to);
+	int (*mincore)(struct world *world, char *addr, size_t len,
+		       unsigned char *vec);
+	int (*msync)(struct world *world, char *addr, size_t len, int flags);
+	int (*madvise)(struct world *world, char *addr, size_t len, int advice);
+	int (*lock)(struct world *world, char *addr, size_t len);
+	int (*unlock)(struct world *world, char *addr, size_t len);
+	/* the cheapest call: one that is refused as unknown */
+	int (*refused)(struct world *world);
 };
 
 /**
@@ -51,10 +51,10 @@ struct world_ops {
  * @fd: the world's own
  */
 struct world {
-  const struct world_ops *ops;
-  char *base;
-  void *priv;
-  int fd;
+	const struct world_ops *ops;
+	char *base;
+	void *priv;
+	int fd;
 };
 
 extern const struct world_ops native_world_ops;
@@ -74,16 +74,16 @@ extern const struct world_ops altvm_world_ops;
  * @skipped: what to subtract from the batch, see lane_pause()
  */
 struct lane {
-  struct world *world;
-  const struct row *row;
-  char *base;
-  char *addr;
-  char *neighbour;
-  unsigned char *vec;
-  int fd;
-  pid_t child;
-  double (*clock)(void);
-  double skipped;
+	struct world *world;
+	const struct row *row;
+	char *base;
+	char *addr;
+	char *neighbour;
+	unsigned char *vec;
+	int fd;
+	pid_t child;
+	double (*clock)(void);
+	double skipped;
 };
 
 /*
@@ -120,18 +120,18 @@ typedef int (*op_fn)(struct lane *lane, unsigned long i);
  * @teardown: after each batch, not timed; may be NULL
  */
 struct row {
-  const char *name;
-  const char *unit;
-  unsigned int ops;
-  unsigned int units;
-  unsigned int pages;
-  int prot;
-  unsigned int flags;
-  const char *dir;
-  int map;
-  int (*setup)(struct lane *lane);
-  op_fn op;
-  int (*teardown)(struct lane *lane);
+	const char *name;
+	const char *unit;
+	unsigned int ops;
+	unsigned int units;
+	unsigned int pages;
+	int prot;
+	unsigned int flags;
+	const char *dir;
+	int map;
+	int (*setup)(struct lane *lane);
+	op_fn op;
+	int (*teardown)(struct lane *lane);
 };
 
 extern const struct row rows[];

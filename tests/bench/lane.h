@@ -16,8 +16,9 @@ int lane_protect(struct lane *lane, char *addr, size_t len, int prot);
 
 void touch_pages(char *addr, size_t pages);
 
-static inline size_t lane_bytes(const struct lane *lane) {
-  return lane->row->pages * PAGE;
+static inline size_t lane_bytes(const struct lane *lane)
+{
+	return lane->row->pages * PAGE;
 }
 
 /* What an operation does between the two is not measured. */
