@@ -92,12 +92,11 @@ static void unlock_leaves(struct altvm_leaf *a, struct altvm_leaf *b)
  *
  * What has no leaf at the old place is passed over.
  */
-#define remap_for_each_part(space, r, at, len)                     \
-	for ((at) = 0; ((len) = next_part(space, r, &(at))) != 0; \
-	     (at) += (len))
+#define remap_for_each_part(space, r, at, len) \
+	for ((at) = 0; ((len) = next_part(space, r, &(at))) != 0; (at) += (len))
 
-static unsigned long next_part(struct altvm_space *space,
-			       const struct remap *r, unsigned long *at)
+static unsigned long next_part(struct altvm_space *space, const struct remap *r,
+			       unsigned long *at)
 {
 	unsigned long old = r->old + *at, end = r->old + r->old_len, new;
 
