@@ -57,7 +57,7 @@ ASSERT_OFFSET(altvm_mprotect, length, 16);
 ASSERT_SIZE(altvm_mprotect, 24);
 
 ASSERT_OFFSET(altvm_mincore, size, 0);
-ASSERT_OFFSET(altvm_mincore, __reserved, 4);
+ASSERT_OFFSET(altvm_mincore, flags, 4);
 ASSERT_OFFSET(altvm_mincore, addr, 8);
 ASSERT_OFFSET(altvm_mincore, length, 16);
 ASSERT_OFFSET(altvm_mincore, vec, 24);

@@ -522,8 +522,8 @@ ALTVM_API int altvm_process_mrelease(struct altvm *vm, int pidfd,
  * others, from a handler of SIGSEGV, say.  It has a PT_LOAD for each mapping, and
  * the contents of private and of shared anonymous memory, and of private
  * mappings of files that are writable.  Not of what MADV_DONTDUMP was advised
- * for, nor of PROT_NONE.  Pages that are not in memory are not brought in; they
- * are holes of the file.
+ * for, nor of PROT_NONE.  What is paged out is brought in; pages that have no
+ * contents yet are holes of the file.
  *
  * Takes about 3 KiB of stack.  Other threads go on meanwhile: for the memory of
  * one moment call it in a child of fork(2).

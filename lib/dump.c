@@ -6,7 +6,7 @@
  *   NT_PRSTATUS, without which gdb takes nothing for a core file
  *   program headers: PT_NOTE, and PT_LOAD for each area
  *   the contents of the areas that are dumped, as long as they are; pages that
- *   are not there, or cannot be read, are holes of the file
+ *   have none, or cannot be read, are holes of the file
  *
  * For signal handlers of a process that has just crashed: no allocation, no
  * stdio, no lock, little stack; and the memory is read by pwrite(2), which tells
@@ -26,6 +26,9 @@
 #include "areas.h"
 #include "handle.h"
 #include "raw.h"
+
+/* What mincore tells of pages that have contents: in memory, or paged out. */
+#define HAS_CONTENTS 3U
 
 /* How many pages mincore is asked for at once. */
 #define VEC 1024
@@ -92,15 +95,16 @@ static int put(struct dump *d, const void *from, size_t len, off_t to)
 	return 0;
 }
 
-/* The runs of pages that are there, as @vec says. */
-static int put_resident(struct dump *d, const char *from, size_t pages,
-			const unsigned char *vec, off_t to)
+/* The runs of pages that have contents, as @vec says. */
+static int put_pages(struct dump *d, const char *from, size_t pages,
+		     const unsigned char *vec, off_t to)
 {
 	size_t i, run;
 	int ret = 0;
 
 	for (i = 0; i < pages && !ret; i += run) {
-		for (run = 0; i + run < pages && vec[i + run] & 1; run++)
+		for (run = 0; i + run < pages && vec[i + run] & HAS_CONTENTS;
+		     run++)
 			;
 		if (run)
 			ret = put(d, from + i * d->page, run * d->page,
@@ -111,23 +115,30 @@ static int put_resident(struct dump *d, const char *from, size_t pages,
 	return ret;
 }
 
-static int resident(struct dump *d, uintptr_t addr, size_t pages,
-		    unsigned char *vec)
+static int look(struct dump *d, uintptr_t addr, size_t pages,
+		unsigned char *vec)
 {
 	struct altvm_mincore arg = {
 		.size = sizeof(arg),
+		.flags = ALTVM_MINCORE_SWAPPED,
 		.addr = addr,
 		.length = pages * d->page,
 		.vec = (uintptr_t)vec,
 	};
 
+	int ret = raw_ioctl(d->vm->fd, ALTVM_MINCORE, &arg);
+
+	if (ret != -EINVAL)
+		return ret;
+	/* A module that knows no paging out. */
+	arg.flags = 0;
 	return raw_ioctl(d->vm->fd, ALTVM_MINCORE, &arg);
 }
 
 /*
- * Only pages that are there, so that a dump of a crash for want of memory takes
- * none.  Of a range in which something was unmapped meanwhile nothing is told, so
- * its pages are asked for one by one.
+ * Only pages that have contents, so that a dump of a crash for want of memory takes
+ * none but for what is paged out.  Of a range in which something was unmapped
+ * meanwhile nothing is told, so its pages are asked for one by one.
  */
 static int put_contents(struct dump *d, const struct area *area, off_t to)
 {
@@ -142,9 +153,9 @@ static int put_contents(struct dump *d, const struct area *area, off_t to)
 			pages = 1;
 		else if (pages > VEC)
 			pages = VEC;
-		if (!resident(d, at, pages, vec)) {
-			ret = put_resident(d, (const char *)at, pages, vec,
-					   to + (off_t)(at - area->start));
+		if (!look(d, at, pages, vec)) {
+			ret = put_pages(d, (const char *)at, pages, vec,
+					to + (off_t)(at - area->start));
 		} else if (pages > 1) {
 			single = at + pages * d->page;
 			continue;

@@ -118,10 +118,13 @@ static int brk_locked(struct altvm_space *space, struct brk_move *move)
 		return -ENOMEM;
 	move->new = PAGE_ALIGN(move->to);
 	do {
+		unsigned long end;
+
 		move->old = PAGE_ALIGN(space->brk);
+		/* Beyond the window is what is busy for ever. */
+		end = min(max(move->old, move->new) + PAGE_SIZE, space->end);
 		ret = altvm_tree_wait_locked(space, min(move->old, move->new),
-					     max(move->old, move->new) +
-						     PAGE_SIZE);
+					     end);
 		if (ret)
 			return ret;
 	} while (move->old != PAGE_ALIGN(space->brk));

@@ -69,7 +69,7 @@ static int cmd_mprotect(struct altvm_ctx *ctx, union cmd_buffer *buf)
 
 static int cmd_mincore(struct altvm_ctx *ctx, union cmd_buffer *buf)
 {
-	if (buf->mincore.__reserved)
+	if (buf->mincore.flags & ~ALTVM_MINCORE_SWAPPED)
 		return -EINVAL;
 	return altvm_residency_mincore(ctx, &buf->mincore);
 }

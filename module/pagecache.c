@@ -209,17 +209,27 @@ bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
 }
 
 /**
+ * altvm_pagecache_is_swapped() - is the page of an address in swap space?
+ * @fa: the area, referenced
+ * @addr: in bytes
+ */
+bool altvm_pagecache_is_swapped(struct altvm_file_area *fa, unsigned long addr)
+{
+	struct xarray *pages = &fa->mapping->i_pages;
+
+	return shmem_mapping(fa->mapping) &&
+	       xa_is_value(xa_load(pages, altvm_file_pgoff(fa, addr)));
+}
+
+/**
  * altvm_pagecache_waits() - must one wait for a disk to get a page?
  * @fa: the area, referenced
  * @addr: in bytes
  */
 bool altvm_pagecache_waits(struct altvm_file_area *fa, unsigned long addr)
 {
-	struct address_space *mapping = fa->mapping;
-	pgoff_t pgoff = altvm_file_pgoff(fa, addr);
-
 	/* What is not there comes into being at once, unless it is in swap. */
-	if (shmem_mapping(mapping))
-		return xa_is_value(xa_load(&mapping->i_pages, pgoff));
+	if (shmem_mapping(fa->mapping))
+		return altvm_pagecache_is_swapped(fa, addr);
 	return !altvm_pagecache_has(fa, addr);
 }

@@ -14,6 +14,7 @@ vm_fault_t altvm_pagecache_mkwrite(struct altvm_file_area *fa,
 void altvm_pagecache_dirtied(struct altvm_file_area *fa);
 bool altvm_pagecache_may_tell(struct altvm_file_area *fa);
 bool altvm_pagecache_waits(struct altvm_file_area *fa, unsigned long addr);
+bool altvm_pagecache_is_swapped(struct altvm_file_area *fa, unsigned long addr);
 bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr);
 
 #endif /* ALTVM_PAGECACHE_H */

@@ -908,12 +908,63 @@ void altvm_pte_wrprotect(struct altvm_space *space, struct altvm_leaf *leaf,
 	apply_to_page_range(space->mm, start, PAGE_SIZE, walk_wrprotect, &w);
 }
 
+/* What locks page tables is one class for lockdep.  Either can be NULL. */
+static void lock_two(spinlock_t *a, spinlock_t *b, unsigned int subclass)
+	__acquires(a) __acquires(b)
+{
+	if (a > b)
+		swap(a, b);
+	if (a)
+		spin_lock_nested(a, subclass);
+	else
+		__acquire(a);
+	if (b && a != b)
+		spin_lock_nested(b, subclass + 1);
+	else
+		__acquire(b);
+}
+
+static void unlock_two(spinlock_t *a, spinlock_t *b)
+	__releases(a) __releases(b)
+{
+	if (a)
+		spin_unlock(a);
+	else
+		__release(a);
+	if (b && a != b)
+		spin_unlock(b);
+	else
+		__release(b);
+}
+
+/* The lock of a page table; NULL if there is none, or only that of the whole mm. */
+static spinlock_t *table_lock(struct mm_struct *mm, pmd_t *pmd)
+{
+	if (!has_table(pmd) || pte_lockptr(mm, pmd) == pmd_lockptr(mm, pmd))
+		return NULL;
+	return pte_lockptr(mm, pmd);
+}
+
 static void swap_entries(pmd_t *a, pmd_t *b)
 {
 	pmd_t pmd = *a;
 
 	set_pmd(a, *b);
 	set_pmd(b, pmd);
+}
+
+/*
+ * Nobody may be at work in a table while it comes to be for other addresses: a zap by
+ * the kernel would flush those that it began with, and CPUs may know a page by the
+ * others by now.
+ */
+static void swap_tables(struct mm_struct *mm, pmd_t *a, pmd_t *b)
+{
+	spinlock_t *lock_a = table_lock(mm, a), *lock_b = table_lock(mm, b);
+
+	lock_two(lock_a, lock_b, 2);
+	swap_entries(a, b);
+	unlock_two(lock_a, lock_b);
 }
 
 /**
@@ -936,25 +987,15 @@ void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 			   unsigned long b)
 {
 	pmd_t *pa = pmd_of(space->mm, a), *pb = pmd_of(space->mm, b);
-	spinlock_t *first, *second;
+	spinlock_t *lock_a, *lock_b;
 
 	if (!pa || !pb || (pmd_none(*pa) && pmd_none(*pb)))
 		return;
-	first = pmd_lockptr(space->mm, pa);
-	second = pmd_lockptr(space->mm, pb);
-	if (first > second)
-		swap(first, second);
-	if (first == second) {
-		spin_lock(first);
-		swap_entries(pa, pb);
-		spin_unlock(first);
-		return;
-	}
-	spin_lock(first);
-	spin_lock_nested(second, SINGLE_DEPTH_NESTING);
-	swap_entries(pa, pb);
-	spin_unlock(second);
-	spin_unlock(first);
+	lock_a = pmd_lockptr(space->mm, pa);
+	lock_b = pmd_lockptr(space->mm, pb);
+	lock_two(lock_a, lock_b, 0);
+	swap_tables(space->mm, pa, pb);
+	unlock_two(lock_a, lock_b);
 }
 
 static int walk_take(pte_t *pte, unsigned long addr, void *data)

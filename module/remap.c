@@ -85,20 +85,26 @@ static void unlock_leaves(struct altvm_leaf *a, struct altvm_leaf *b)
 
 /**
  * remap_for_each_part() - what lies in one leaf each, at both places
+ * @space: entered
  * @r: struct remap *
  * @at: unsigned long, the offset
  * @len: unsigned long, in bytes
+ *
+ * What has no leaf at the old place is passed over.
  */
-#define remap_for_each_part(r, at, len) \
-	for ((at) = 0; ((len) = part_len(r, at)) != 0; (at) += (len))
+#define remap_for_each_part(space, r, at, len) \
+	for ((at) = 0; ((len) = next_part(space, r, &(at))) != 0; (at) += (len))
 
-static unsigned long part_len(const struct remap *r, unsigned long at)
+static unsigned long next_part(struct altvm_space *space, const struct remap *r,
+			       unsigned long *at)
 {
-	unsigned long old = r->old + at, new = r->new + at;
+	unsigned long old = r->old + *at, end = r->old + r->old_len, new;
 
-	if (at >= r->old_len)
+	if (!altvm_store_next(space, &old, end))
 		return 0;
-	return min3(r->old_len - at, ALIGN(old + 1, PMD_SIZE) - old,
+	*at = old - r->old;
+	new = r->new + *at;
+	return min3(end - old, ALIGN(old + 1, PMD_SIZE) - old,
 		    ALIGN(new + 1, PMD_SIZE) - new);
 }
 
@@ -122,10 +128,10 @@ static int prepare_pages(struct altvm_space *space, struct remap *r)
 {
 	unsigned long at, len;
 
-	remap_for_each_part(r, at, len) {
-		if (altvm_store_find(space, r->old + at) &&
-		    prepare_leaf(space, r->new + at))
+	remap_for_each_part(space, r, at, len) {
+		if (prepare_leaf(space, r->new + at))
 			return -ENOMEM;
+		cond_resched();
 	}
 	return 0;
 }
@@ -226,7 +232,7 @@ static void move_pages(struct altvm_space *space, struct remap *r)
 		return;
 	if (zap)
 		zap_pages(space, r->old, r->old + r->old_len);
-	remap_for_each_part(r, at, len) {
+	remap_for_each_part(space, r, at, len) {
 		lock_part(space, r, at, len, zap);
 		cond_resched();
 	}

@@ -14,6 +14,10 @@
 #include "store.h"
 #include "tree.h"
 
+/* What @vec says of a page. */
+#define RESIDENT BIT(0)
+#define SWAPPED BIT(1)
+
 /* Fill @vec for [start, end), part of a leaf; the leaf is locked. */
 static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 			   unsigned long start, unsigned long end, u8 *vec)
@@ -24,8 +28,9 @@ static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 		return;
 	page = &leaf->pages[pte_index(start)];
 	for (; start < end; start += PAGE_SIZE, page++, vec++) {
-		*vec = *page && *page != ALTVM_GUARD &&
-		       !altvm_page_is_slot(*page);
+		*vec = *page && *page != ALTVM_GUARD ? RESIDENT : 0;
+		if (unlikely(altvm_page_is_slot(*page)))
+			*vec = SWAPPED;
 		if (unlikely(*page == ALTVM_ZERO_AHEAD))
 			*vec = altvm_pte_young(space, start);
 	}
@@ -79,12 +84,16 @@ static void file_residency(struct altvm_file_area *fa, unsigned long start,
 	bool may_tell = altvm_pagecache_may_tell(fa);
 
 	for (; nr; nr--, vec++, start += PAGE_SIZE)
-		*vec |= !may_tell || altvm_pagecache_has(fa, start);
+		if (!may_tell || altvm_pagecache_has(fa, start))
+			*vec |= RESIDENT;
+		else if (altvm_pagecache_is_swapped(fa, start))
+			*vec |= SWAPPED;
 	altvm_file_put(fa);
 }
 
+/* @told: what of it is to be told. */
 static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
-			    unsigned long nr, u8 *vec)
+			    unsigned long nr, u8 *vec, u8 told)
 {
 	struct altvm_space *space = altvm_space_enter(ctx);
 	struct altvm_file_area *fa = NULL;
@@ -96,6 +105,8 @@ static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
 	altvm_space_leave(space);
 	if (fa)
 		file_residency(fa, start, ret, vec);
+	for (long i = 0; i < ret; i++)
+		vec[i] &= told;
 	return ret;
 }
 
@@ -114,8 +125,8 @@ int altvm_residency_mincore(struct altvm_ctx *ctx, struct altvm_mincore *cmd)
 {
 	unsigned long start = cmd->addr, nr;
 	u8 __user *vec = u64_to_user_ptr(cmd->vec);
+	u8 *buf, told = RESIDENT;
 	long ret = 0;
-	u8 *buf;
 
 	if (offset_in_page(start))
 		return -EINVAL;
@@ -127,9 +138,12 @@ int altvm_residency_mincore(struct altvm_ctx *ctx, struct altvm_mincore *cmd)
 	buf = (u8 *)__get_free_page(GFP_KERNEL_ACCOUNT);
 	if (!buf)
 		return -EAGAIN;
+	if (cmd->flags & ALTVM_MINCORE_SWAPPED)
+		told |= SWAPPED;
 
 	while (nr) {
-		ret = enter_residency(ctx, start, min(nr, PAGE_SIZE), buf);
+		ret = enter_residency(ctx, start, min(nr, PAGE_SIZE), buf,
+				      told);
 		if (ret < 0)
 			break;
 		if (copy_to_user(vec, buf, ret)) {

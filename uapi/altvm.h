@@ -173,20 +173,23 @@ struct altvm_mprotect {
 /**
  * struct altvm_mincore - ioctl(ALTVM_MINCORE): mincore(2) inside the window
  * @size: sizeof(struct altvm_mincore)
- * @__reserved: must be 0
+ * @flags: ALTVM_MINCORE_* or 0
  * @addr: start, a multiple of the page size
  * @length: in bytes, rounded up to whole pages
  * @vec: user address of one byte for each page; bit 0 is set if it is resident
  */
 struct altvm_mincore {
 	__u32 size;
-	__u32 __reserved;
+	__u32 flags;
 	__aligned_u64 addr;
 	__aligned_u64 length;
 	__aligned_u64 vec;
 };
 
 #define ALTVM_MINCORE _IO(ALTVM_IOC, ALTVM_CMD_MINCORE)
+
+/* Bit 1 is set if it is paged out: private memory, or what is shared in memory only. */
+#define ALTVM_MINCORE_SWAPPED 1
 
 /**
  * struct altvm_msync - ioctl(ALTVM_MSYNC): msync(2) inside the window

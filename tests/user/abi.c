@@ -273,8 +273,7 @@ static const struct command {
 		.nr = ALTVM_MINCORE,
 		.size = sizeof(struct altvm_mincore),
 		.min = 32,
-		.reserved = { RESERVED(altvm_mincore, __reserved),
-			      NO_RESERVED },
+		.reserved = { NO_RESERVED, NO_RESERVED },
 		.fill = fill_mincore,
 	},
 	{

@@ -516,6 +516,36 @@ TEST_F(altvm_brk, ends_with_the_window)
 	EXPECT_MOVES(vm->base);
 }
 
+static void *map_over_it(void *arg)
+{
+	struct vm *vm = arg;
+
+	while (!stop)
+		vm_mmap(vm, vm->base, 64 * PAGE, RW,
+			ANON | MAP_FIXED | MAP_POPULATE);
+	return NULL;
+}
+
+/* What waits for others to be done waits for nothing beyond the window. */
+TEST_F_TIMEOUT(altvm_brk, ends_with_the_window_under_threads, SLOW)
+{
+	struct vm *vm = &self->vm;
+	char *end = vm->base + vm->len;
+	pthread_t thread;
+	long i;
+
+	EXPECT_MOVES(vm->base + 64 * PAGE);
+	stop = false;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, map_over_it, vm));
+	for (i = 0; i < scaled(2000); i++) {
+		EXPECT_EQ(end - i % 2, vm_brk(vm, end - i % 2));
+		EXPECT_EQ(vm->base + 64 * PAGE,
+			  vm_brk(vm, vm->base + 64 * PAGE));
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+}
+
 TEST_F(altvm_brk, needs_a_window_that_can_be_written)
 {
 	struct vm vm = { .ops = &vm_ioctl };

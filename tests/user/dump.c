@@ -352,6 +352,33 @@ TEST_F_TIMEOUT(dump, has_any_number_of_areas, SLOW)
 	vm_close(&vm);
 }
 
+/* What has left memory for swap space is part of it; tests/vm/run --swap. */
+TEST_F(dump, has_what_is_paged_out)
+{
+	struct vm *vm = &self->vm;
+	char *shared = vm_page(vm, 40);
+
+	if (proc_number("/proc/meminfo", "SwapTotal:") <= 0)
+		SKIP(return, "no swap");
+	ASSERT_NE(MAP_FAILED, (void *)vm_map_at(vm, 8, 16, RW));
+	ASSERT_EQ(shared, vm_mmap(vm, shared, 8 * PAGE, RW,
+				  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED));
+	fill(vm, 8, 8, 'a');
+	fill(vm, 40, 4, 'b');
+	ASSERT_EQ(0, vm_madvise(vm, vm_page(vm, 8), 16 * PAGE, MADV_PAGEOUT));
+	ASSERT_EQ(0, vm_madvise(vm, shared, 8 * PAGE, MADV_PAGEOUT));
+	EXPECT_EQ(0, vm_resident(vm, vm_page(vm, 8)));
+	ASSERT_EQ(0, altvm_dump(vm->lib, self->fd, 0));
+	EXPECT_EQ('a', DUMPED(8));
+	EXPECT_EQ('a', DUMPED(15));
+	EXPECT_EQ(0, DUMPED(16));
+	EXPECT_EQ('b', DUMPED(40));
+	EXPECT_EQ('b', DUMPED(43));
+	EXPECT_EQ(0, DUMPED(44));
+	/* What is not there is not brought in. */
+	EXPECT_EQ(0, vm_resident(vm, vm_page(vm, 16)));
+}
+
 TEST_F(dump, refuses)
 {
 	int fd, pipes[2];

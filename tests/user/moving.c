@@ -954,4 +954,69 @@ TEST_F_TIMEOUT(moving, by_a_long_script, SLOW)
 	}
 }
 
+/* --- what only altvm has */
+
+ALTVM_FIXTURE(altvm_moving, ZONE);
+
+/* Has the kernel zap what is mapped, once in each round, while it is moved. */
+struct zapper {
+	char *p;
+	long round;
+	bool stop;
+};
+
+static void *zaps(void *arg)
+{
+	struct zapper *z = arg;
+	long done = 0, round;
+
+	while (!__atomic_load_n(&z->stop, __ATOMIC_ACQUIRE)) {
+		round = __atomic_load_n(&z->round, __ATOMIC_ACQUIRE);
+		if (round != done)
+			madvise(z->p, LEAF * PAGE, MADV_DONTNEED);
+		done = round;
+	}
+	return NULL;
+}
+
+/*
+ * The system call takes PTEs away while mremap exchanges their tables.  A page whose
+ * PTE is gone must be in no TLB at the new place.
+ */
+TEST_F_TIMEOUT(altvm_moving, while_the_kernel_zaps, SLOW)
+{
+	struct vm *vm = &self->vm;
+	char *from = vm_page(vm, LEAF), *to = vm_page(vm, 3 * LEAF);
+	struct zapper z = { .p = from };
+	struct rng rng = { 1 };
+	size_t i, stale = 0;
+	pthread_t thread;
+	long n;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, zaps, &z));
+	for (n = 1; n <= scaled(40); n++) {
+		volatile uint64_t delay = rng_below(&rng, 3000);
+
+		ASSERT_EQ(from, vm_mmap(vm, from, LEAF * PAGE, RW,
+					ANON | MAP_FIXED | MAP_POPULATE));
+		for (i = LEAF - 1; i > LEAF / 2; i -= 5)
+			*word_at(from, i) = n;
+		__atomic_store_n(&z.round, n, __ATOMIC_RELEASE);
+		while (delay)
+			delay--;
+		ASSERT_NE(MAP_FAILED,
+			  (void *)move_pages(vm, LEAF, LEAF, 0, 3 * LEAF));
+		for (i = LEAF - 1; i > LEAF / 2; i -= 5)
+			ASSERT_EQ(n, *word_at(to, i));
+		for (i = LEAF - 1; i > LEAF / 2; i -= 5) {
+			ASSERT_EQ(0, vm_madvise(vm, to + i * PAGE, PAGE,
+						MADV_DONTNEED));
+			stale += *word_at(to, i) != 0;
+		}
+	}
+	__atomic_store_n(&z.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, stale);
+}
+
 TEST_HARNESS_MAIN

@@ -1534,6 +1534,68 @@ TEST_F_TIMEOUT(numa, faults_meanwhile, SLOW)
 	EXPECT_EQ(0, bad);
 }
 
+/* Moves, discards and pages out what is on its way to another node. */
+static void *disturbs(void *arg)
+{
+	struct vm *vm = arg;
+	char *p = vm_page(vm, FIRST + 100), *q = vm_page(vm, ZONE - 300);
+
+	for (;;) {
+		vm_mremap(vm, p, 100 * PAGE, 100 * PAGE,
+			  MREMAP_MAYMOVE | MREMAP_FIXED, q);
+		memset(q, 1, 50 * PAGE);
+		vm_madvise(vm, q, 100 * PAGE, MADV_PAGEOUT);
+		vm_mremap(vm, q, 100 * PAGE, 100 * PAGE,
+			  MREMAP_MAYMOVE | MREMAP_FIXED, p);
+		vm_madvise(vm, vm_page(vm, FIRST), RACE_PAGES * PAGE / 2,
+			   MADV_DONTNEED);
+		memset(vm_page(vm, FIRST), 1, 50 * PAGE);
+	}
+	return NULL;
+}
+
+/* Killed at any moment; the module's counters and the kernel's log tell the rest. */
+TEST_F_TIMEOUT(numa, killed_meanwhile, SLOW)
+{
+	struct vm *vm = &self->vm;
+	struct rng rng = { 1 };
+	char *p;
+	int i;
+
+	if (!nodes_are_two())
+		SKIP(return, "one node");
+	p = vm_map_at(vm, FIRST, RACE_PAGES, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	mark(p, RACE_PAGES);
+	for (i = 0; i < scaled(40); i++) {
+		pid_t pid = fork();
+
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			pthread_t thread[2];
+
+			pthread_create(&thread[0], NULL, moves, vm);
+			pthread_create(&thread[1], NULL, disturbs, vm);
+			/* Beside it forks, which share what is moved. */
+			for (;;) {
+				pid = fork();
+				if (!pid) {
+					bind_pages(vm, FIRST, RACE_PAGES,
+						   MPOL_INTERLEAVE, BOTH,
+						   MOVE_ALL);
+					_exit(0);
+				}
+				end_of(pid);
+			}
+		}
+		usleep(rng_below(&rng, 60000));
+		kill(pid, SIGKILL);
+		EXPECT_EQ(SIGKILL, end_of(pid));
+	}
+	EXPECT_TRUE(is_marked(p, RACE_PAGES));
+	EXPECT_EQ(0, bind_pages(vm, FIRST, RACE_PAGES, MPOL_BIND, 2, 0));
+}
+
 /* --- what only altvm has */
 
 /* A thread's own policy, of set_mempolicy(2), is the last that is asked. */

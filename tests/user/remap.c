@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "child.h"
 #include "fixture.h"
@@ -310,6 +311,39 @@ TEST_F(outside, neighbours_are_one)
 	EXPECT_LOOK("bcdabcdabc", LEAF - 5);
 	EXPECT_LOOK("a..........d", 4);
 	EXPECT_EQ(3, vm_areas(vm));
+}
+
+/* In seconds. */
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* How long it takes depends on what is there, not on how large the range is. */
+TEST_F(outside, moves_much_of_which_little_is_there)
+{
+	const size_t half = 20 * TiB, at[] = { 0, half / 2, half - PAGE };
+	char *p, *to;
+	double start;
+	struct vm vm;
+	size_t i;
+
+	ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, 2 * half + GiB));
+	p = vm.base;
+	to = p + half + 3 * PAGE;
+	ASSERT_EQ(p, vm_mmap(&vm, p, half, RW, ANON | MAP_FIXED));
+	for (i = 0; i < 3; i++)
+		p[at[i]] = i + 1;
+	start = now();
+	EXPECT_EQ(to, vm_mremap(&vm, p, half, half, FIXED, to));
+	EXPECT_LT(now() - start, 1);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(i + 1, to[at[i]]);
+	EXPECT_EQ(1, vm_areas(&vm));
+	vm_close(&vm);
 }
 
 /* Where it is. */

@@ -7,7 +7,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <linux/futex.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -1038,6 +1041,145 @@ TEST_F_TIMEOUT(swap, swapoff_meanwhile, SLOW)
 	pthread_join(out, NULL);
 	EXPECT_EQ(0, r.lost);
 	EXPECT_EQ(0, wrong(p, 16 * NR, 1000));
+}
+
+/* ---- Disks that do not answer; debug kernels can do that ---- */
+
+#define FAILING "/sys/kernel/debug/fail_make_request/"
+
+static bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* Whatever is read from the swap device, fails, or does so no more. */
+static bool swap_fails(bool fails)
+{
+	char device[64], path[128];
+
+	if (!swap_device(device))
+		return false;
+	mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	snprintf(path, sizeof(path), "/sys/block/%s/make-it-fail",
+		 device + strlen("/dev/"));
+	return write_to(FAILING "verbose", "0") &&
+	       write_to(FAILING "times", "-1") &&
+	       write_to(FAILING "interval", "1") &&
+	       write_to(FAILING "probability", fails ? "100" : "0") &&
+	       write_to(path, fails ? "1" : "0");
+}
+
+static void lose_pages(struct vm *vm, const struct memcg *g, char *p)
+{
+	size_t i, lost = 0;
+	pid_t pid;
+
+	CHECK(!memcg_enter(g));
+	fill(p, NR, 1000);
+	CHECK(!advise(vm, p, NR, MADV_PAGEOUT));
+	/* And out of the swap cache. */
+	for (i = 0; i < 10; i++)
+		memcg_put(g, "memory.reclaim", "16M");
+	CHECK(swap_fails(true));
+	for (i = 0; i < NR; i += 2) {
+		struct fault f;
+		uint64_t value;
+
+		if (!probe_read(p + i * PAGE, &value, &f)) {
+			CHECK(value == 1000 + i);
+			continue;
+		}
+		CHECK(f.sig == SIGBUS && f.code == BUS_ADRERR);
+		CHECK(f.addr == (uintptr_t)p + i * PAGE);
+		CHECK(probe_write(p + i * PAGE, 1, NULL) == SIGBUS);
+		CHECK(getrandom(p + i * PAGE, 8, 0) < 0 && errno == EFAULT);
+		CHECK(advise(vm, p + i * PAGE, 1, MADV_POPULATE_READ) &&
+		      errno == EFAULT);
+		CHECK(advise(vm, p + i * PAGE, 1, MADV_POPULATE_WRITE) &&
+		      errno == EFAULT);
+		lost++;
+	}
+	CHECK(lost);
+	/* They can be inherited, moved and given up. */
+	pid = fork();
+	if (!pid)
+		_exit(vm_munmap(vm, p, NR * PAGE));
+	CHECK(!end_of(pid));
+	CHECK(vm_mremap(vm, p, NR * PAGE, NR * PAGE,
+			MREMAP_MAYMOVE | MREMAP_FIXED,
+			vm_page(vm, 1024)) == vm_page(vm, 1024));
+	p = vm_page(vm, 1024);
+	CHECK(!advise(vm, p, NR, MADV_DONTNEED));
+	for (i = 0; i < NR; i++)
+		CHECK(!*(volatile uint64_t *)(p + i * PAGE));
+	CHECK(swap_fails(false));
+}
+
+TEST_F_TIMEOUT(swap, errors_of_the_disk, SLOW)
+{
+	long before = swap_used();
+	struct memcg g;
+	pid_t pid;
+	char *p;
+
+	if (!has_swap() || !swap_fails(false))
+		SKIP(return, "no swap that can fail");
+	ASSERT_TRUE(memcg_open(&g, 64 * MiB, true));
+	p = vm_map_at(&self->vm, 8, NR, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		lose_pages(&self->vm, &g, p);
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	ASSERT_TRUE(swap_fails(false));
+	EXPECT_EQ(0, memcg_close(&g));
+	EXPECT_TRUE(swap_comes_back(before));
+}
+
+/* --- what only altvm has */
+
+ALTVM_FIXTURE(altvm_swap, ZONE);
+
+/* Which pages have contents, though they are not in memory. */
+TEST_F(altvm_swap, what_is_out_is_told)
+{
+	struct vm *vm = &self->vm;
+	unsigned char vec[6] = {};
+	struct altvm_mincore arg = {
+		.size = sizeof(arg),
+		.addr = (uintptr_t)vm_page(vm, 8),
+		.length = 6 * PAGE,
+		.vec = (uintptr_t)vec,
+	};
+	char *p = vm_map_at(vm, 8, 6, RW);
+	size_t i;
+
+	arg.flags = 2;
+	EXPECT_EQ(-1, ioctl(vm->fd, ALTVM_MINCORE, &arg));
+	EXPECT_EQ(EINVAL, errno);
+	arg.flags = 0;
+	if (!has_swap())
+		SKIP(return, "no swap");
+	fill(p, 4, 1000);
+	ASSERT_EQ(0, advise(vm, p, 2, MADV_PAGEOUT));
+	ASSERT_EQ(0, vm_madvise(vm, p + 5 * PAGE, PAGE,
+				102 /* MADV_GUARD_INSTALL */));
+	ASSERT_EQ(0, ioctl(vm->fd, ALTVM_MINCORE, &arg));
+	for (i = 0; i < 6; i++)
+		EXPECT_EQ(i == 2 || i == 3, vec[i]);
+	arg.flags = ALTVM_MINCORE_SWAPPED;
+	ASSERT_EQ(0, ioctl(vm->fd, ALTVM_MINCORE, &arg));
+	for (i = 0; i < 6; i++)
+		EXPECT_EQ(i < 2 ? 2 : i < 4, vec[i]);
+	EXPECT_EQ(0, wrong(p, 4, 1000));
 }
 
 /* ---- Without enough memory; the kernel's own kills at times, when disks are slow ---- */
