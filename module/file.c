@@ -140,11 +140,6 @@ int altvm_file_vet(struct file *file, unsigned long prot, unsigned long flags,
 		flags |= BIT(25);
 	*vetted = (struct altvm_vetted){};
 	addr = vm_mmap(file, 0, PAGE_SIZE, prot, flags & ~drop, offset);
-	if (addr == -ENOMEM && rlimit(RLIMIT_AS) != RLIM_INFINITY) {
-		altvm_space_uncount(current->mm);
-		addr = vm_mmap(file, 0, PAGE_SIZE, prot, flags & ~drop, offset);
-		altvm_space_count(current->mm);
-	}
 	if (IS_ERR_VALUE(addr))
 		return addr;
 	ret = vet_look(addr, vetted);

@@ -29,9 +29,8 @@ static bool over_as(struct altvm_space *space)
 {
 	struct altvm_mm *amm = space->amm;
 
-	/* While a window comes or goes it may be counted in one place only. */
-	return over(READ_ONCE(space->mm->total_vm) -
-			    atomic_long_read(&amm->window) +
+	/* While a window comes or goes it may be counted, or the opposite. */
+	return over(READ_ONCE(space->mm->total_vm) +
 			    atomic_long_read(&amm->total),
 		    RLIMIT_AS);
 }

@@ -118,7 +118,8 @@ static int prepare_leaf(struct altvm_space *space, unsigned long addr)
 		return -ENOMEM;
 	mutex_lock(&leaf->lock);
 	altvm_pte_break(space, leaf, addr);
-	ret = altvm_pte_populate(space, addr);
+	ret = leaf->table ? 0 : altvm_pte_populate(space, addr);
+	leaf->table = !ret;
 	mutex_unlock(&leaf->lock);
 	return ret;
 }

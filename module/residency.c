@@ -18,9 +18,10 @@
 #define RESIDENT BIT(0)
 #define SWAPPED BIT(1)
 
-/* Fill @vec for [start, end), part of a leaf; the leaf is locked. */
+/* Fill @vec, of zeroes, for [start, end), part of a leaf; the leaf is locked. */
 static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
-			   unsigned long start, unsigned long end, u8 *vec)
+			   unsigned long start, unsigned long end, u8 *vec,
+			   u8 told)
 {
 	struct page **page;
 
@@ -28,21 +29,23 @@ static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 		return;
 	page = &leaf->pages[pte_index(start)];
 	for (; start < end; start += PAGE_SIZE, page++, vec++) {
-		*vec = *page && *page != ALTVM_GUARD ? RESIDENT : 0;
 		if (unlikely(altvm_page_is_slot(*page)))
-			*vec = SWAPPED;
-		if (unlikely(*page == ALTVM_ZERO_AHEAD))
+			*vec = told & SWAPPED;
+		else if (unlikely(*page == ALTVM_ZERO_AHEAD))
 			*vec = altvm_pte_young(space, start);
+		else
+			*vec = *page && *page != ALTVM_GUARD;
 	}
 }
 
 /*
- * Fill @vec from @start on, for one area and up to @nr pages.  @fa: out: the area,
- * if it is of a file; referenced.
+ * Fill @vec from @start on, for one area and up to @nr pages.  @told: RESIDENT, and
+ * SWAPPED if that is wanted, too.  @fa: out: the area, if it is of a file; referenced.
  * Return: how many pages, or -ENOMEM for a hole, -EINTR.
  */
 static long residency(struct altvm_space *space, unsigned long start,
-		      unsigned long nr, u8 *vec, struct altvm_file_area **fa)
+		      unsigned long nr, u8 *vec, u8 told,
+		      struct altvm_file_area **fa)
 {
 	unsigned long lo, hi, end = start + (nr << PAGE_SHIFT);
 	struct altvm_leaf *leaf;
@@ -71,7 +74,7 @@ static long residency(struct altvm_space *space, unsigned long start,
 	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
 		mutex_lock(&leaf->lock);
 		leaf_residency(space, leaf, lo, hi,
-			       vec + ((lo - start) >> PAGE_SHIFT));
+			       vec + ((lo - start) >> PAGE_SHIFT), told);
 		mutex_unlock(&leaf->lock);
 	}
 	return nr;
@@ -79,7 +82,7 @@ static long residency(struct altvm_space *space, unsigned long start,
 
 /* What is cached of a file is resident, too. */
 static void file_residency(struct altvm_file_area *fa, unsigned long start,
-			   unsigned long nr, u8 *vec)
+			   unsigned long nr, u8 *vec, u8 told)
 {
 	bool may_tell = altvm_pagecache_may_tell(fa);
 
@@ -87,11 +90,10 @@ static void file_residency(struct altvm_file_area *fa, unsigned long start,
 		if (!may_tell || altvm_pagecache_has(fa, start))
 			*vec |= RESIDENT;
 		else if (altvm_pagecache_is_swapped(fa, start))
-			*vec |= SWAPPED;
+			*vec |= told & SWAPPED;
 	altvm_file_put(fa);
 }
 
-/* @told: what of it is to be told. */
 static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
 			    unsigned long nr, u8 *vec, u8 told)
 {
@@ -101,12 +103,10 @@ static long enter_residency(struct altvm_ctx *ctx, unsigned long start,
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
-	ret = residency(space, start, nr, vec, &fa);
+	ret = residency(space, start, nr, vec, told, &fa);
 	altvm_space_leave(space);
 	if (fa)
-		file_residency(fa, start, ret, vec);
-	for (long i = 0; i < ret; i++)
-		vec[i] &= told;
+		file_residency(fa, start, ret, vec, told);
 	return ret;
 }
 

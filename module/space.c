@@ -115,12 +115,8 @@ static void mn_cleared(struct mmu_notifier *mn,
 			altvm_file_note_cut(space, range->start, range->end);
 }
 
-/* What the kernel is going to subtract has to be there. */
 static void space_unmap(struct altvm_space *space)
 {
-	if (space->uncounted)
-		space->mm->total_vm += space_pages(space);
-	space->uncounted = 0;
 	space_kill(space);
 	altvm_huge_unpark(space);
 }
@@ -189,7 +185,6 @@ static int space_attach(struct altvm_space *space)
 		return PTR_ERR(mn);
 
 	amm = to_altvm_mm(mn);
-	atomic_long_add(space_pages(space), &amm->window);
 	atomic_long_add(space->nr_total, &amm->total);
 	atomic_long_add(space->nr_data, &amm->data);
 	atomic_long_add(space->nr_locked, &amm->locked);
@@ -211,7 +206,6 @@ static void space_detach(struct altvm_space *space)
 	spin_lock(&amm->lock);
 	hlist_del_rcu(&space->in_mm);
 	spin_unlock(&amm->lock);
-	atomic_long_sub(space_pages(space), &amm->window);
 	atomic_long_sub(space->nr_total, &amm->total);
 	atomic_long_sub(space->nr_data, &amm->data);
 	atomic_long_sub(space->nr_locked, &amm->locked);
@@ -250,6 +244,24 @@ static struct altvm_space *space_alloc(struct altvm_ctx *ctx,
 		return NULL;
 	}
 	return space;
+}
+
+/*
+ * Count the window's pages in mm->total_vm, or not any more: for RLIMIT_AS it is not
+ * the window that counts, but what is mapped in it, see limits.c.
+ *
+ * The kernel adds them after ->mmap and subtracts them before ->close, or at least
+ * with mmap_lock held all the time.  So what is less than nothing meanwhile is seen by
+ * nobody but /proc.
+ */
+static void space_count(struct altvm_space *space, bool count)
+{
+	unsigned long pages = space_pages(space), *total = &space->mm->total_vm;
+
+	if (space->uncounted == !count)
+		return;
+	space->uncounted = !count;
+	WRITE_ONCE(*total, *total + (count ? pages : -pages));
 }
 
 /* Make the space findable. */
@@ -336,6 +348,7 @@ int altvm_space_mmap(struct altvm_ctx *ctx, struct vm_area_struct *window)
 				     VM_DONTDUMP | VM_WIPEONFORK | VM_HUGEPAGE);
 	window->vm_ops = &altvm_vm_ops;
 	space_publish(space, window);
+	space_count(space, false);
 	return 0;
 }
 
@@ -494,14 +507,15 @@ static int space_clone(struct altvm_space *child, struct altvm_space *parent)
 void altvm_space_vm_open(struct vm_area_struct *window)
 {
 	struct altvm_space *parent = window->vm_private_data, *child;
+	bool forked = parent && parent->mm != window->vm_mm;
 
 	/* The user may have cleared it, and then PTEs would be copied. */
 	vm_flags_set(window, VM_WIPEONFORK);
 	window->vm_private_data = NULL;
 	if (!parent)
 		return;
-	/* The child's count is a copy of the parent's. */
-	if (parent->uncounted)
+	/* The child's count is a copy of the parent's.  A mremap() will add them. */
+	if (forked)
 		window->vm_mm->total_vm += vma_pages(window);
 	child = space_alloc(parent->ctx, window, parent->shmem);
 	if (!child)
@@ -511,54 +525,13 @@ void altvm_space_vm_open(struct vm_area_struct *window)
 	if (space_clone(child, parent)) {
 		space_free(child);
 	} else {
+		if (forked)
+			space_count(child, false);
 		if (parent->merge_id)
 			altvm_merge_learn(child);
 		space_publish(child, window);
 	}
 	space_thaw(parent);
-}
-
-static void count_windows(struct mm_struct *mm, bool count)
-{
-	struct vm_area_struct *vma;
-	struct altvm_space *space;
-	struct vma_iterator vmi;
-
-	mmap_write_lock(mm);
-	vma_iter_init(&vmi, mm, 0);
-	for_each_vma(vmi, vma) {
-		space = vma->vm_ops == &altvm_vm_ops ? altvm_space_of(vma) :
-						       NULL;
-		if (space && !count && !space->uncounted++)
-			mm->total_vm -= vma_pages(vma);
-		if (space && count && space->uncounted && !--space->uncounted)
-			mm->total_vm += vma_pages(vma);
-	}
-	mmap_write_unlock(mm);
-}
-
-/**
- * altvm_space_uncount() - take the windows out of mm->total_vm for a moment
- * @mm: whose
- *
- * The kernel counts windows for RLIMIT_AS, and users do not, see limits.c.
- *
- * Context: takes mmap_lock.
- */
-void altvm_space_uncount(struct mm_struct *mm)
-{
-	count_windows(mm, false);
-}
-
-/**
- * altvm_space_count() - undo altvm_space_uncount()
- * @mm: whose
- *
- * Context: takes mmap_lock.
- */
-void altvm_space_count(struct mm_struct *mm)
-{
-	count_windows(mm, true);
 }
 
 /**
@@ -576,6 +549,7 @@ void altvm_space_vm_close(struct vm_area_struct *window)
 		return;
 
 	space_kill(space);
+	space_count(space, true);
 	altvm_merge_forget(space);
 	spin_lock(&space->ctx->lock);
 	hlist_del_rcu(&space->in_ctx);

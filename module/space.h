@@ -37,7 +37,6 @@ struct altvm_ctx {
  * @total: pages mapped in all windows of this mm, for RLIMIT_AS
  * @data: those of them that are private and writable, for RLIMIT_DATA
  * @locked: those of them that are locked, for RLIMIT_MEMLOCK
- * @window: pages of all windows, which mm->total_vm counts and users do not
  * @lock: protects writers of @spaces
  * @spaces: the windows in this mm; read under RCU
  */
@@ -46,7 +45,6 @@ struct altvm_mm {
 	atomic_long_t total;
 	atomic_long_t data;
 	atomic_long_t locked;
-	atomic_long_t window;
 	spinlock_t lock;
 	struct hlist_head spaces;
 };
@@ -73,8 +71,7 @@ struct altvm_mm {
  * @dead: set once when the window goes; then nobody enters any more
  * @frozen: a fork is copying the space; whoever wants to enter waits
  * @idle: waited on until @users is 0
- * @uncounted: how many calls want mm->total_vm without the window; protected by
- *	mmap_lock
+ * @uncounted: mm->total_vm does not have the window's pages; protected by mmap_lock
  * @lock: protects changes of @tree, @nr_total, @nr_data, @nr_locked,
  *	@nr_busy, @changes, @def_lock and @brk
  * @tree: the areas, see tree.c; read under RCU
@@ -120,7 +117,7 @@ struct altvm_space {
 	bool dead, frozen, special, huge, forbidden, undivided;
 	const void *asker;
 	wait_queue_head_t idle;
-	unsigned int uncounted;
+	bool uncounted;
 
 	struct mutex lock ____cacheline_aligned_in_smp;
 	struct maple_tree tree;
@@ -150,9 +147,6 @@ int altvm_space_try_enter(struct altvm_space *space);
 struct altvm_space *altvm_space_enter_mm(struct altvm_ctx *ctx,
 					 struct mm_struct *mm);
 void altvm_space_leave(struct altvm_space *space);
-
-void altvm_space_uncount(struct mm_struct *mm);
-void altvm_space_count(struct mm_struct *mm);
 
 void altvm_space_vm_open(struct vm_area_struct *window);
 void altvm_space_vm_close(struct vm_area_struct *window);

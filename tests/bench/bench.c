@@ -451,8 +451,7 @@ static void fix_addresses(char **argv)
 }
 
 static const char usage[] =
-	"usage: bench [--icount | --wall] [--native-only] [--quick] [--rows "
-	"REGEX]\n"
+	"usage: bench [--icount | --wall] [--native-only] [--quick] [--rows REGEX]\n"
 	"  --icount  count instructions: for a machine whose TSC does so\n"
 	"  --wall    time, with one thread and with two, and TLB shootdowns\n";
 

@@ -3,9 +3,9 @@
  * fork, and the faults that follow.
  *
  * The child has the CPU of its parent.  A real-time process is not preempted by
- * one of the same priority, and a forked one gets in line behind it: so a
- * parent that is one when it forks is back from fork, and has read the clock,
- * before its child executes anything.
+ * one of the same priority, and a forked one gets in line behind it: so a parent
+ * that is one when it forks is back from fork, and has read the clock, before
+ * its child executes anything.
  */
 #include <errno.h>
 #include <sched.h>

@@ -30,8 +30,8 @@ static int map_decoys(struct lane *lane, unsigned int nr)
 }
 
 /*
- * To map a file, altvm has the kernel map it too, for a moment: the kernel's
- * tree is one of those whose shape matters.
+ * To map a file, altvm has the kernel map it too, for a moment: the kernel's tree
+ * is one of those whose shape matters.
  */
 static int map_native_decoys(const struct lane *lane, unsigned int nr)
 {

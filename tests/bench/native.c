@@ -23,9 +23,9 @@ static int native_open(struct world *world)
 	if (world->fd < 0)
 		return -errno;
 	/*
-   * Find a place and leave it free.  It stays so: other mappings fill the
-   * space above the lanes first.
-   */
+	 * Find a place and leave it free.  It stays so: other mappings fill the
+	 * space above the lanes first.
+	 */
 	p = mmap(NULL, len, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)

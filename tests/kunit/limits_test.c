@@ -12,7 +12,6 @@
 
 /* What the kernel has mapped in the mm, and how much of it is altvm's window. */
 #define NATIVE 100
-#define WINDOW 1000
 #define DATA 40
 
 static void set_limit(unsigned int limit, unsigned long pages)
@@ -34,11 +33,9 @@ static struct altvm_space *new_space(struct kunit *test)
 {
 	struct altvm_space *space;
 
-	space = altvm_fixture_bare(test, PMD_SIZE,
-				   PMD_SIZE + WINDOW * PAGE_SIZE);
-	space->mm->total_vm = NATIVE + WINDOW;
+	space = altvm_fixture_bare(test, PMD_SIZE, PMD_SIZE + 1000 * PAGE_SIZE);
+	space->mm->total_vm = NATIVE;
 	space->mm->data_vm = DATA;
-	atomic_long_set(&space->amm->window, WINDOW);
 	return space;
 }
 
@@ -171,8 +168,6 @@ static void limits_two_windows(struct kunit *test)
 
 	b->mm = a->mm;
 	b->amm = a->amm;
-	a->mm->total_vm += WINDOW;
-	atomic_long_add(WINDOW, &a->amm->window);
 
 	set_room(20, 10);
 	KUNIT_EXPECT_EQ(test, 0, charge(a, 12, 6));

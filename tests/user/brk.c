@@ -263,13 +263,11 @@ static void limit_to(int resource, long bytes)
 }
 
 /* Of both worlds: what counts besides the heap. */
-static long counted(const char *key, struct vm *vm)
+static long counted(const char *key)
 {
 	long kb = proc_number("/proc/self/status", key);
 
 	CHECK(kb >= 0);
-	if (!strcmp(key, "VmSize:") && !vm_is_native(vm))
-		kb -= vm->len / 1024;
 	return kb * 1024;
 }
 
@@ -279,7 +277,7 @@ static long reach(struct vm *vm, int resource, const char *key, long room)
 	long pages = 0;
 
 	CHECK(!vm_move_heap(vm));
-	limit_to(resource, counted(key, vm) + room * PAGE);
+	limit_to(resource, counted(key) + room * PAGE);
 	while (vm_brk(vm, vm->base + (pages + 1) * PAGE) ==
 	       vm->base + (pages + 1) * PAGE)
 		pages++;

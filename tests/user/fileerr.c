@@ -656,18 +656,14 @@ TEST_F(sealed, against_shrinking)
 VM_FIXTURE(limited, PAGES);
 
 /* Leaves room for @pages more pages. */
-static bool leave_room(struct vm *vm, int resource, long pages)
+static bool leave_room(int resource, long pages)
 {
-	bool as = resource == RLIMIT_AS;
-	long has =
-		proc_number("/proc/self/status", as ? "VmSize:" : "VmData:") *
-		1024;
+	const char *key = resource == RLIMIT_AS ? "VmSize:" : "VmData:";
+	long has = proc_number("/proc/self/status", key) * 1024;
 	struct rlimit limit;
 
 	if (getrlimit(resource, &limit))
 		return false;
-	if (as && !vm_is_native(vm))
-		has -= vm->len;
 	limit.rlim_cur = has + pages * PAGE;
 	return !setrlimit(resource, &limit);
 }
@@ -688,7 +684,7 @@ static int err_in_room(struct vm *vm, int resource, size_t pages, int prot,
 	char *p;
 	int err;
 
-	if (!leave_room(vm, resource, 8))
+	if (!leave_room(resource, 8))
 		return -1;
 	p = map_at(vm, 0, pages, prot, flags, fd, 0);
 	err = p == MAP_FAILED ? errno : 0;
@@ -748,7 +744,7 @@ TEST_F(limited, data_by_mprotect)
 	ASSERT_LE(0, fd);
 	EXPECT_MAPS(0, 16, PROT_READ, MAP_PRIVATE, fd, 0);
 	EXPECT_MAPS(16, 16, PROT_READ, MAP_SHARED, fd, 0);
-	ASSERT_TRUE(leave_room(&self->vm, RLIMIT_DATA, 8));
+	ASSERT_TRUE(leave_room(RLIMIT_DATA, 8));
 	many = ERRNO_OF(vm_mprotect(&self->vm, self->base, 9 * PAGE, RW));
 	few = ERRNO_OF(vm_mprotect(&self->vm, self->base, 8 * PAGE, RW));
 	p = self->base + 16 * PAGE;

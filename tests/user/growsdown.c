@@ -260,7 +260,7 @@ static void use_space(struct vm *vm)
 	has = proc_number("/proc/self/status", "VmSize:") * 1024;
 	/* Natively it counts already. */
 	if (!vm_is_native(vm))
-		has -= vm->len - NR * PAGE;
+		has += NR * PAGE;
 	limit_to(RLIMIT_AS, has + 10 * PAGE);
 	CHECK(touch(vm, TOP - 11) == SIGSEGV);
 	CHECK(!touch(vm, TOP - 10));

@@ -26,14 +26,12 @@ struct outcomes {
 	unsigned char protection[STEPS];
 };
 
-static int set_limit(struct vm *vm, int resource)
+static int set_limit(int resource)
 {
 	const char *key = resource == RLIMIT_AS ? "VmSize:" : "VmData:";
 	long has = proc_number("/proc/self/status", key) * 1024;
 	struct rlimit limit;
 
-	if (resource == RLIMIT_AS && !vm_is_native(vm))
-		has -= vm->len;
 	limit.rlim_cur =
 		has + PAGE * (resource == RLIMIT_AS ? AS_PAGES : DATA_PAGES);
 	limit.rlim_max = limit.rlim_cur;
@@ -77,7 +75,7 @@ static void run_script(const struct vm_ops *ops, int resource,
 
 	/* Nothing may be allocated from here on. */
 	proc_number("/proc/self/status", "VmSize:");
-	if (vm_open(&vm, ops, PAGES * PAGE) || set_limit(&vm, resource))
+	if (vm_open(&vm, ops, PAGES * PAGE) || set_limit(resource))
 		_exit(1);
 	for (i = 0; i < STEPS; i++) {
 		char *p = vm.base + rng_below(&rng, PAGES) * PAGE;
@@ -193,8 +191,7 @@ TEST(windows_share_the_limit)
 		SKIP(return, "no " DEVICE);
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, vm_open(&vm[i], &vm_ioctl, PAGES * PAGE));
-	vm[0].len *= 3;
-	ASSERT_EQ(0, set_limit(&vm[0], RLIMIT_AS));
+	ASSERT_EQ(0, set_limit(RLIMIT_AS));
 	for (i = 0; i < 3 * AS_PAGES; i++)
 		total += vm_mmap(&vm[i % 3], NULL, PAGE, RW, ANON) !=
 			 MAP_FAILED;
@@ -203,6 +200,54 @@ TEST(windows_share_the_limit)
 	/* What a window held is free when it is gone. */
 	ASSERT_EQ(0, munmap(vm[1].base, PAGES * PAGE));
 	EXPECT_NE(MAP_FAILED, vm_mmap(&vm[2], NULL, PAGE, RW, ANON));
+}
+
+static long size_in_child(bool unmap, struct vm *vm)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		long before = proc_number("/proc/self/status", "VmSize:");
+
+		if (unmap)
+			munmap(vm->base, vm->len);
+		_exit(before != proc_number("/proc/self/status", "VmSize:"));
+	}
+	return waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+/* Nor does the window count for the kernel's own calls. */
+TEST(a_window_leaves_room)
+{
+	const size_t large = 64 * MiB;
+	struct rlimit limit;
+	long before, after;
+	struct vm vm;
+	char *p;
+
+	if (!vm_available(&vm_ioctl))
+		SKIP(return, "no " DEVICE);
+	proc_number("/proc/self/status", "VmSize:");
+	before = proc_number("/proc/self/status", "VmSize:");
+	ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, 1024 * MiB));
+	after = proc_number("/proc/self/status", "VmSize:");
+	EXPECT_LE(before, after);
+	EXPECT_GT(1024, after - before);
+	EXPECT_EQ(0, size_in_child(false, &vm));
+	EXPECT_EQ(0, size_in_child(true, &vm));
+	limit.rlim_cur = after * 1024 + large;
+	limit.rlim_max = limit.rlim_cur;
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
+	p = mmap(NULL, large, RW, ANON, -1, 0);
+	EXPECT_NE(MAP_FAILED, (void *)p);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, RW, ANON, -1, 0));
+	EXPECT_EQ(0, munmap(p, large));
+	EXPECT_EQ(0, munmap(vm.base, vm.len));
+	EXPECT_EQ(after, proc_number("/proc/self/status", "VmSize:"));
+	p = mmap(NULL, large, RW, ANON, -1, 0);
+	EXPECT_NE(MAP_FAILED, (void *)p);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, PAGE, RW, ANON, -1, 0));
 }
 
 /* A child's copy counts as the original does. */
@@ -215,7 +260,7 @@ TEST(a_fork_counts_as_well)
 	if (!vm_available(&vm_ioctl))
 		SKIP(return, "no " DEVICE);
 	ASSERT_EQ(0, vm_open(&vm, &vm_ioctl, PAGES * PAGE));
-	ASSERT_EQ(0, set_limit(&vm, RLIMIT_AS));
+	ASSERT_EQ(0, set_limit(RLIMIT_AS));
 	ASSERT_NE(MAP_FAILED, vm_mmap(&vm, NULL, AS_PAGES * PAGE, RW, ANON));
 	EXPECT_FAIL(ENOMEM, vm_mmap(&vm, NULL, PAGE, RW, ANON));
 	pid = fork();

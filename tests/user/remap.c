@@ -1230,12 +1230,9 @@ static int set_room(struct vm *vm, int resource, size_t pages)
 	/* Its own buffers are to be there already. */
 	proc_number("/proc/self/status", key);
 	has = proc_number("/proc/self/status", key) * 1024;
-	if (!vm_is_native(vm)) {
-		/* The window does not count, its areas do. */
-		if (resource == RLIMIT_AS)
-			has -= vm->len;
+	/* The window does not count, its areas do. */
+	if (!vm_is_native(vm))
 		has += 12 * PAGE;
-	}
 	limit.rlim_cur = has + pages * PAGE;
 	limit.rlim_max = limit.rlim_cur;
 	return setrlimit(resource, &limit);
