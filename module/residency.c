@@ -29,12 +29,15 @@ static void leaf_residency(struct altvm_space *space, struct altvm_leaf *leaf,
 		return;
 	page = &leaf->pages[pte_index(start)];
 	for (; start < end; start += PAGE_SIZE, page++, vec++) {
-		if (unlikely(altvm_page_is_slot(*page)))
+		/* Nothing, or a page. */
+		if (likely(!((unsigned long)*page & 3)))
+			*vec = !!*page;
+		else if (altvm_page_is_slot(*page))
 			*vec = told & SWAPPED;
-		else if (unlikely(*page == ALTVM_ZERO_AHEAD))
+		else if (*page == ALTVM_ZERO_AHEAD)
 			*vec = altvm_pte_young(space, start);
 		else
-			*vec = *page && *page != ALTVM_GUARD;
+			*vec = *page != ALTVM_GUARD;
 	}
 }
 
