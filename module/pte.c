@@ -924,8 +924,7 @@ static void lock_two(spinlock_t *a, spinlock_t *b, unsigned int subclass)
 		__acquire(b);
 }
 
-static void unlock_two(spinlock_t *a, spinlock_t *b)
-	__releases(a) __releases(b)
+static void unlock_two(spinlock_t *a, spinlock_t *b) __releases(a) __releases(b)
 {
 	if (a)
 		spin_unlock(a);
