@@ -68,7 +68,7 @@ build/sparse: setup-build
 
 # --- user space
 
-.PHONY: lib examples tools user-tests bench-tools
+.PHONY: lib examples tools user-tests fuzz-tools bench-tools
 lib: setup-build
 	$(MAKE) -C lib O=$(O)
 
@@ -78,6 +78,9 @@ examples tools: lib
 user-tests: lib setup-vm
 	$(MAKE) -C tests/user O=$(O) KSELFTEST_DIR=$(LINUX_SOURCE)/tools/testing/selftests
 
+fuzz-tools: lib
+	$(MAKE) -C tests/fuzz O=$(O)
+
 bench-tools: lib
 	$(MAKE) -C tests/bench O=$(O)
 
@@ -85,6 +88,7 @@ bench-tools: lib
 
 .PHONY: setup-build setup-vm setup-debug setup-style setup-lib
 .PHONY: run check kunit test durability bench style format selftest libtest
+.PHONY: fuzz fuzztest
 setup-build setup-vm setup-debug setup-style setup-lib: setup-%:
 	@tests/vm/setup $*
 
@@ -96,7 +100,7 @@ run: setup-vm module-stock-6.12 lib examples
 kunit: setup-vm module-debug
 	tests/vm/kunit
 
-test: setup-vm $(KERNELS:%=module-%) lib examples $(wildcard tools) user-tests
+test: setup-vm $(KERNELS:%=module-%) lib examples $(wildcard tools) user-tests fuzz-tools
 	tests/vm/test-plan $(KERNELS)
 
 durability: setup-vm module-stock-6.12 user-tests
@@ -104,6 +108,16 @@ durability: setup-vm module-stock-6.12 user-tests
 
 libtest: lib setup-lib
 	$(MAKE) -C lib O=$(O) check
+
+fuzztest: lib fuzz-tools
+	tests/fuzz/check $(O)
+
+# SECONDS is how long, SEED where to begin.
+fuzz: SECONDS ?= 600
+fuzz: SEED ?= $(shell date +%s)
+fuzz: setup-vm module-stock-6.12 fuzz-tools
+	tests/vm/run --timeout $$(($(SECONDS) + 600)) --env FUZZ_DISK=/mnt/ext4 -- \
+		$(O)/tests/fuzz/fuzz --seed $(SEED) --seconds $(SECONDS)
 
 selftest: setup-vm setup-debug
 	tests/vm/selftest
@@ -146,6 +160,8 @@ help:
 	@echo 'make test       the user-space tests (KERNELS="$(KERNELS)")'
 	@echo 'make durability what msync has written survives a power failure'
 	@echo 'make libtest    the tests of the library that need no module'
+	@echo 'make fuzztest   the tests of the fuzzer that need no module'
+	@echo 'make fuzz       random scripts natively and on altvm (SECONDS=600, SEED=)'
 	@echo 'make selftest   the tests of the virtual machine runner'
 	@echo 'make bench      the benchmarks'
 	@echo 'make style      checkpatch, sparse, clang-format, shellcheck'

@@ -264,12 +264,14 @@ int altvm_map_munmap(struct altvm_ctx *ctx, struct altvm_munmap *cmd)
  * @fa: of a file: the area
  * @error: that the file does not let itself be mapped; but where it does not fit is
  *	told first, as natively
+ * @populate: it is to be faulted in
  */
 struct map_request {
 	unsigned long addr, len, attr;
 	u32 flags;
 	struct altvm_file_area *fa;
 	int error;
+	bool populate;
 };
 
 static bool is_dev_zero(const struct file *file)
@@ -574,6 +576,8 @@ static int map_lock(struct altvm_space *space, struct map_request *req)
 		return 0;
 	if (!altvm_limits_may_lock(space, req->len >> PAGE_SHIFT))
 		return -EAGAIN;
+	/* As do_mmap(): whether it then is locked, or not. */
+	req->populate = true;
 	/* As mmap_region(). */
 	if (req->attr & VM_DROPPABLE)
 		return 0;
@@ -669,7 +673,7 @@ static int map_file(struct altvm_ctx *ctx, struct altvm_mmap *cmd,
 
 	cmd->out_addr = req.addr;
 	/* As natively, what cannot be populated is left to faults. */
-	if (req.attr & VM_LOCKED ||
+	if (req.populate ||
 	    (req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE)
 		altvm_populate_range(ctx, req.addr, req.addr + req.len, true);
 	return 0;

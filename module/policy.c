@@ -770,10 +770,12 @@ int altvm_policy_set_mempolicy(struct altvm_ctx *ctx,
  * struct answer - what get_mempolicy says
  * @mode: and flags; or a node
  * @nodes: the set of nodes
+ * @attr: of the area
  */
 struct answer {
 	int mode;
 	nodemask_t nodes;
+	unsigned long attr;
 };
 
 /* As do_get_mempolicy() in mm/.  @mpol: NULL for none. */
@@ -872,6 +874,7 @@ static int answer_area(struct altvm_space *space, struct answer *answer,
 	if (ret)
 		return ret;
 
+	answer->attr = attr;
 	if (fa && fa->vma.vm_ops->get_policy) {
 		object = object_policy(fa, addr);
 		answer_policy(answer, object);
@@ -890,12 +893,20 @@ static int answer_area(struct altvm_space *space, struct answer *answer,
 	return 0;
 }
 
-/* On which node is the page at an address?  It is faulted in. */
+/*
+ * On which node is the page at an address?  It is faulted in; but natively nothing
+ * is that may not be read, whereas the kernel takes all of a window as readable.
+ */
 static int answer_node(struct answer *answer, unsigned long addr)
 {
 	struct page *page;
-	int ret = get_user_pages_fast(addr & PAGE_MASK, 1, 0, &page);
+	int ret;
 
+	addr &= PAGE_MASK;
+	if (answer->attr & VM_READ)
+		ret = get_user_pages_fast(addr, 1, 0, &page);
+	else
+		ret = get_user_pages_fast_only(addr, 1, 0, &page);
 	if (ret <= 0)
 		return ret ?: -EFAULT;
 	answer->mode = page_to_nid(page);

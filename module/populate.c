@@ -46,6 +46,9 @@ static int populate_page(struct altvm_space *space, struct altvm_leaf *leaf,
 					      altvm_fault_store(&f, leaf);
 
 	*page = f.page;
+	/* From now on it is resident, read or not. */
+	if (!ret && altvm_leaf_page(leaf, addr) == ALTVM_ZERO_AHEAD)
+		altvm_leaf_set(leaf, addr, ZERO_PAGE(0));
 	return ret;
 }
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What differs for a reason. */
+#include <errno.h>
+#include <linux/mempolicy.h>
+
+#include "filter.h"
+#include "side.h"
+
+/*
+ * Which mappings are one: natively it depends on their history, equal private
+ * neighbours are always one area of altvm.  Both get only as much as natively is
+ * one mapping.
+ */
+uint64_t filter_seam(const struct op *op, const char *base)
+{
+	const bool place = op->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+	unsigned long addr = (uintptr_t)base + op->addr;
+	unsigned long seam;
+
+	if (op->absolute || addr % PAGE || (!place && op->len >= op->new_len))
+		return 0;
+	seam = side_seam(addr);
+	return seam && op->len > seam - addr ? seam - addr : 0;
+}
+
+static void unmap_inside(struct side *side, uint64_t addr, uint64_t len)
+{
+	if (addr < side->vm.len && len <= side->vm.len - addr)
+		vm_munmap(&side->vm, side->vm.base + addr, len);
+}
+
+/*
+ * Natively an mremap that fails may have unmapped already, at the new place and
+ * the old; with altvm, what was at the new one is still there.
+ */
+void filter_failed_mremap(struct side *side, const struct op *op)
+{
+	int err = errno;
+
+	if (op->flags & MREMAP_FIXED) {
+		unmap_inside(side, op->to, op->new_len);
+		if (!op->absolute)
+			unmap_inside(side, op->addr, op->len);
+	}
+	errno = err;
+}
+
+/*
+ * Natively a file system is asked when what was there is gone already; altvm asks
+ * before.
+ */
+void filter_failed_mmap(struct side *side, const struct op *op)
+{
+	int err = errno;
+
+	if (op->flags & MAP_SYNC && op->flags & MAP_FIXED && !op->absolute)
+		unmap_inside(side, op->addr, op->len);
+	errno = err;
+}
+
+/*
+ * A window is linked to its files at a child's first access: what is cut off from a
+ * file before, and then grows again, the child still has.
+ */
+void filter_child(struct side *side)
+{
+	unsigned char vec;
+
+	vm_mincore(&side->vm, side->vm.base, PAGE, &vec);
+}
+
+void filter_outcome(const struct side *side, const struct op *op,
+		    struct outcome *o)
+{
+	/* Whether what must not be accessed is mapped meanwhile is no promise. */
+	o->error &= ~1;
+	/*
+	 * Nor is which pages of zeroes fork takes along, and which pages are mapped
+	 * around one that is read.
+	 */
+	if (side->run->script.scene.strict)
+		return;
+	if (op->kind == OP_MINCORE) {
+		o->value = 0;
+		o->hash = 0;
+	}
+	/* What is on different pages can be collapsed or not. */
+	if (op->kind == OP_MADVISE && op->how == MADV_COLLAPSE) {
+		o->ret = 0;
+		o->err = 0;
+	}
+	/* Whether there is a page where none may be read tells this call. */
+	if (op->kind == OP_GET_MEMPOLICY &&
+	    op->flags == (MPOL_F_NODE | MPOL_F_ADDR)) {
+		o->ret = 0;
+		o->err = 0;
+	}
+}
