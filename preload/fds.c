@@ -21,19 +21,26 @@
 /* No descriptor is as high. */
 #define FD_IMPOSSIBLE 0x7fffffffU
 
+/* A limit that leaves room above @old; who has the right goes beyond the hard one. */
+static bool raise_limit(struct rlimit old)
+{
+	struct rlimit raised = old;
+
+	raised.rlim_cur += FD_TRIES;
+	if (old.rlim_cur < old.rlim_max && raised.rlim_cur > old.rlim_max)
+		raised.rlim_cur = old.rlim_max;
+	if (raised.rlim_cur > raised.rlim_max)
+		raised.rlim_max = raised.rlim_cur;
+	return !sys_setrlimit(RLIMIT_NOFILE, &raised);
+}
+
 /* Above what the program can get, if the table does not become large thereby. */
 static long dup_above(int fd, struct rlimit limit)
 {
-	struct rlimit raised = limit;
 	long ret;
 
-	if (limit.rlim_cur >= limit.rlim_max || limit.rlim_cur > FD_HIGHEST)
+	if (limit.rlim_cur > FD_HIGHEST || !raise_limit(limit))
 		return -EINVAL;
-	raised.rlim_cur += FD_TRIES;
-	if (raised.rlim_cur > limit.rlim_max)
-		raised.rlim_cur = limit.rlim_max;
-	if (sys_setrlimit(RLIMIT_NOFILE, &raised))
-		return -EPERM;
 	ret = sys_fcntl(fd, F_DUPFD_CLOEXEC, limit.rlim_cur);
 	sys_setrlimit(RLIMIT_NOFILE, &limit);
 	return ret;
@@ -71,17 +78,13 @@ static long dup_high(int fd)
 /* When the program has as many files open as it may. */
 static long open_beyond_the_limit(void)
 {
-	struct rlimit limit, raised;
+	struct rlimit limit;
 	long ret;
 
 	ret = sys_getrlimit(RLIMIT_NOFILE, &limit);
 	if (ret)
 		return ret;
-	raised = limit;
-	raised.rlim_cur += FD_TRIES;
-	if (raised.rlim_cur > raised.rlim_max)
-		raised.rlim_max = raised.rlim_cur;
-	if (sys_setrlimit(RLIMIT_NOFILE, &raised))
+	if (!raise_limit(limit))
 		return -EMFILE;
 	ret = sys_open("/dev/altvm", O_RDWR | O_CLOEXEC);
 	sys_setrlimit(RLIMIT_NOFILE, &limit);

@@ -6,24 +6,79 @@
 #include "preload.h"
 #include "sys.h"
 
+/* altvm has had locked memory, which the kernel does not know of. */
+static bool noted;
+
+/**
+ * lock_noted() - altvm is going to have locked memory
+ */
+void lock_noted(void)
+{
+	__atomic_store_n(&noted, true, __ATOMIC_RELAXED);
+}
+
+static long altvm_lock(const struct window *window, uintptr_t addr,
+		       size_t length, unsigned long flags)
+{
+	struct altvm_mlock arg = {
+		.size = sizeof(arg),
+		.flags = (__u32)flags,
+		.addr = addr,
+		.length = length,
+	};
+
+	return window_ioctl(window, ALTVM_MLOCK, &arg);
+}
+
+/*
+ * RLIMIT_MEMLOCK is for both worlds, and altvm looks at both.  So before the kernel
+ * locks memory, altvm locks as much of nothing.
+ */
+static long try_limit(size_t length)
+{
+	const struct window *window = window_get();
+	struct altvm_mmap map = {
+		.size = sizeof(map),
+		.length = length + PAGE_SIZE,
+		.prot = PROT_NONE,
+		.flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		.fd = -1,
+	};
+	struct altvm_munmap unmap = { .size = sizeof(unmap) };
+	long ret;
+
+	if (!window || !__atomic_load_n(&noted, __ATOMIC_RELAXED) ||
+	    window_ioctl(window, ALTVM_MMAP, &map) < 0)
+		return 0;
+	ret = altvm_lock(window, map.out_addr, length, MLOCK_ONFAULT);
+	unmap.addr = map.out_addr;
+	unmap.length = map.length;
+	window_ioctl(window, ALTVM_MUNMAP, &unmap);
+	return ret;
+}
+
+static long munlock_kernel(const struct range_call *call, uintptr_t addr,
+			   size_t length)
+{
+	(void)call;
+	return sys3(SYS_munlock, addr, length, 0);
+}
+
 static long mlock_kernel(const struct range_call *call, uintptr_t addr,
 			 size_t length)
 {
-	return sys3((long)call->args[0], addr, length, call->args[1]);
+	long ret = try_limit(length + addr % PAGE_SIZE);
+
+	return ret ? ret :
+		     sys3((long)call->args[0], addr, length, call->args[1]);
 }
 
 static long mlock_altvm(const struct range_call *call,
 			const struct window *window, uintptr_t addr,
 			size_t length)
 {
-	struct altvm_mlock arg = {
-		.size = sizeof(arg),
-		.flags = (__u32)call->args[1],
-		.addr = addr,
-		.length = length,
-	};
-
-	return window_ioctl(window, ALTVM_MLOCK, &arg);
+	lock_noted();
+	return altvm_lock(window, addr, length, call->args[1]);
 }
 
 static long munlock_altvm(const struct range_call *call,
@@ -56,6 +111,7 @@ static long altvm_lockall(const struct window *window, int flags)
 		.flags = (__u32)flags,
 	};
 
+	lock_noted();
 	return window_ioctl(window, ALTVM_MLOCKALL, &arg);
 }
 
@@ -119,9 +175,8 @@ long do_munlock(uintptr_t addr, size_t length)
 {
 	struct range_call call = {
 		.call = CALL_MUNLOCK,
-		.kernel = mlock_kernel,
+		.kernel = munlock_kernel,
 		.altvm = munlock_altvm,
-		.args = { SYS_munlock },
 	};
 
 	if (is_whole_window(addr, length))

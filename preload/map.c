@@ -50,6 +50,26 @@ static bool wanted(const struct window *window, uintptr_t addr, size_t length,
 	return addr < PAGE_SIZE || window_has(window, addr);
 }
 
+static bool is_limited(int resource)
+{
+	struct rlimit limit;
+
+	return !sys_getrlimit(resource, &limit) &&
+	       limit.rlim_cur != RLIM_INFINITY;
+}
+
+/*
+ * Is an error altvm's alone?  Limits are not: altvm knows of the memory in both
+ * worlds, and the kernel of its own.
+ */
+static bool may_be_retried(long err)
+{
+	if (err == -EAGAIN)
+		return false;
+	return err != -ENOMEM ||
+	       !(is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA));
+}
+
 static long mmap_anywhere(const struct window *window, uintptr_t addr,
 			  size_t length, int prot, int flags, int fd,
 			  unsigned long offset)
@@ -59,12 +79,14 @@ static long mmap_anywhere(const struct window *window, uintptr_t addr,
 	if (!wanted(window, addr, length, flags))
 		return kernel_mmap(addr, length, prot, flags, fd, offset);
 	ret = altvm_mmap(window, addr, length, prot, flags, fd, offset);
-	if (ret < 0) {
+	if (ret < 0 && may_be_retried(ret)) {
 		/* Whatever altvm cannot do; and the errors are the kernel's. */
 		count(CALL_MMAP, REFUSED);
 		return sys_mmap(addr, length, prot, flags, fd, offset);
 	}
 	count(CALL_MMAP, ALTVM);
+	if (flags & MAP_LOCKED)
+		lock_noted();
 	return ret;
 }
 

@@ -4,8 +4,7 @@
  * of vfork(), which has its parent's memory but descriptors of its own, finds
  * its parent's.
  */
-#include <errno.h>
-#include <string.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "preload.h"
@@ -64,6 +63,21 @@ void own_init(bool want_stats)
 	stats = want_stats;
 }
 
+/*
+ * Does the C library take this thread for another?  fork() tells it of the new
+ * one, vfork() does not.  What it takes it for is in a mutex that it locks.
+ */
+static bool is_mistaken(void)
+{
+	pthread_mutex_t mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+	int owner;
+
+	pthread_mutex_lock(&mutex);
+	owner = mutex.__data.__owner;
+	pthread_mutex_unlock(&mutex);
+	return owner != sys_gettid();
+}
+
 /**
  * own_is_borrowed() - is this a child of vfork() or the like?
  *
@@ -73,7 +87,7 @@ bool own_is_borrowed(void)
 {
 	if (!own)
 		return false;
-	if (!own->pid)
+	if (!own->pid && !is_mistaken())
 		own->pid = sys_getpid();
 	return own->pid != sys_getpid();
 }

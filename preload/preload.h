@@ -117,6 +117,7 @@ long do_mremap(uintptr_t old, size_t old_length, size_t new_length, int flags,
 long do_msync(uintptr_t addr, size_t length, int flags);
 long do_mincore(uintptr_t addr, size_t length, uintptr_t vec);
 long do_madvise(uintptr_t addr, size_t length, int advice);
+void lock_noted(void);
 long do_mlock(uintptr_t addr, size_t length);
 long do_mlock2(uintptr_t addr, size_t length, unsigned int flags);
 long do_munlock(uintptr_t addr, size_t length);
