@@ -67,6 +67,15 @@ static bool read_switch(char *const *env, const char *name, bool *on)
 	       refuse(name, value, "0 or 1");
 }
 
+static bool read_stats(char *const *env, const char **file)
+{
+	const char *value = value_of(env, "ALTVM_STATS");
+
+	*file = value && strcmp(value, "0") ? value : NULL;
+	return !*file || !strcmp(value, "1") || strchr(value, '/') ||
+	       refuse("ALTVM_STATS", value, "0, 1, or a file name with a /");
+}
+
 static bool read_only(char *const *env, struct config *config)
 {
 	const char *value = value_of(env, "ALTVM_ONLY");
@@ -96,7 +105,7 @@ static bool read_fallback(char *const *env, struct config *config)
 bool config_read(struct config *config, char *const *env)
 {
 	return read_only(env, config) && read_fallback(env, config) &&
-	       read_switch(env, "ALTVM_STATS", &config->stats) &&
+	       read_stats(env, &config->stats) &&
 	       read_switch(env, "ALTVM_PROC", &config->proc) &&
 	       read_size(env, "ALTVM_MIN_SIZE", &config->min_size) &&
 	       read_size(env, "ALTVM_WINDOW_SIZE", &config->window_size);

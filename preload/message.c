@@ -6,10 +6,11 @@
 #include "sys.h"
 
 /**
- * message() - write a line to standard error
+ * message_to() - write a line
+ * @fd: where
  * @parts: what it consists of; NULL ends them
  */
-void message(const char *const *parts)
+void message_to(int fd, const char *const *parts)
 {
 	char line[256] = "altvm: ";
 	size_t used = strlen(line);
@@ -23,7 +24,16 @@ void message(const char *const *parts)
 		used += length;
 	}
 	line[used++] = '\n';
-	sys_write(2, line, used);
+	sys_write(fd, line, used);
+}
+
+/**
+ * message() - write a line to standard error
+ * @parts: what it consists of; NULL ends them
+ */
+void message(const char *const *parts)
+{
+	message_to(2, parts);
 }
 
 /**

@@ -4,7 +4,9 @@
  * of vfork(), which has its parent's memory but descriptors of its own, finds
  * its parent's.
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "preload.h"
@@ -21,7 +23,7 @@ struct own {
 };
 
 static struct own *own;
-static bool stats;
+static const char *stats;
 
 static const char *const names[CALLS] = {
 	[CALL_MMAP] = "mmap",
@@ -44,9 +46,9 @@ static const char *const names[CALLS] = {
 
 /**
  * own_init() - make the page
- * @want_stats: count calls
+ * @to: count calls, and tell there at exit; or NULL
  */
-void own_init(bool want_stats)
+void own_init(const char *to)
 {
 	long addr = sys_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -60,7 +62,7 @@ void own_init(bool want_stats)
 	}
 	own = (struct own *)addr;
 	own->pid = sys_getpid();
-	stats = want_stats;
+	stats = to;
 }
 
 /*
@@ -111,39 +113,52 @@ static bool called(enum call call)
 	return counts[KERNEL] || counts[ALTVM] || counts[REFUSED];
 }
 
-static void print_call(enum call call)
+static void print_call(int fd, enum call call)
 {
 	char number[WORLDS][24];
 	int i;
 
 	for (i = 0; i < WORLDS; i++)
 		format_number(number[i], own->counts[call][i], 10);
-	message((const char *[]){ names[call], ": altvm ", number[ALTVM],
-				  ", kernel ", number[KERNEL],
-				  ", refused by altvm ", number[REFUSED],
-				  NULL });
+	message_to(fd, (const char *[]){ names[call], ": altvm ",
+					 number[ALTVM], ", kernel ",
+					 number[KERNEL], ", refused by altvm ",
+					 number[REFUSED], NULL });
+}
+
+static bool any_called(void)
+{
+	int i;
+
+	for (i = 0; i < CALLS; i++) {
+		if (called((enum call)i))
+			return true;
+	}
+	return false;
 }
 
 /**
- * stats_print() - write what was counted to standard error, if that is wanted
+ * stats_print() - write what was counted, if that is wanted
  */
 void stats_print(void)
 {
-	bool told = false;
 	char pid[24];
-	int i;
+	int i, fd = 2;
 
-	if (!stats || own_is_borrowed())
+	if (!stats || own_is_borrowed() || !any_called())
 		return;
+	if (strcmp(stats, "1"))
+		fd = (int)sys6(SYS_openat, (unsigned long)AT_FDCWD,
+			       (unsigned long)stats,
+			       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666,
+			       0, 0);
+	format_number(pid, (unsigned long)sys_getpid(), 10);
+	message_to(fd,
+		   (const char *[]){ "calls of process ", pid, ":", NULL });
 	for (i = 0; i < CALLS; i++) {
-		if (!called((enum call)i))
-			continue;
-		if (!told) {
-			format_number(pid, (unsigned long)sys_getpid(), 10);
-			message((const char *[]){ "calls of process ", pid, ":",
-						  NULL });
-			told = true;
-		}
-		print_call((enum call)i);
+		if (called((enum call)i))
+			print_call(fd, (enum call)i);
 	}
+	if (fd > 2)
+		sys_close(fd);
 }

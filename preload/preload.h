@@ -23,14 +23,16 @@
  * @anon: mappings without a file go to altvm (ALTVM_ONLY)
  * @file: mappings of files do (ALTVM_ONLY)
  * @native: without altvm, go on with the kernel alone (ALTVM_FALLBACK)
- * @stats: tell at exit what was called (ALTVM_STATS)
+ * @stats: tell at exit what was called (ALTVM_STATS): a file name, "1" for standard
+ *	error, or NULL
  * @proc: show areas in files of /proc/self (ALTVM_PROC)
  * @min_size: mappings of fewer bytes stay the kernel's (ALTVM_MIN_SIZE)
  * @window_size: in bytes, or 0 for the usual size (ALTVM_WINDOW_SIZE)
  */
 struct config {
-	bool anon, file, native, stats, proc;
+	bool anon, file, native, proc;
 	size_t min_size, window_size;
+	const char *stats;
 };
 
 /**
@@ -52,7 +54,8 @@ struct window {
 /* config.c: false, with a message told, if it makes no sense. */
 bool config_read(struct config *config, char *const *env);
 
-/* message.c: @parts up to NULL, on standard error. */
+/* message.c: @parts up to NULL, on standard error or elsewhere. */
+void message_to(int fd, const char *const *parts);
 void message(const char *const *parts);
 void message_errno(const char *what, long err);
 size_t format_number(char *text, unsigned long number, unsigned int base);
@@ -90,7 +93,7 @@ enum call {
 
 enum world { KERNEL, ALTVM, REFUSED, WORLDS };
 
-void own_init(bool stats);
+void own_init(const char *stats);
 bool own_is_borrowed(void);
 void count(enum call call, enum world world);
 void stats_print(void);

@@ -6,6 +6,7 @@
 #ifndef _PRELOAD_SYS_H
 #define _PRELOAD_SYS_H
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -48,7 +49,7 @@ static inline long sys_munmap(uintptr_t addr, size_t length)
 
 static inline long sys_open(const char *path, int flags)
 {
-	return sys6(SYS_openat, (unsigned long)-100 /* AT_FDCWD */,
+	return sys6(SYS_openat, (unsigned long)AT_FDCWD,
 		    (unsigned long)path, (unsigned long)flags, 0, 0, 0);
 }
 

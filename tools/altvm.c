@@ -31,7 +31,7 @@ static const char usage[] =
 	"  -w, --window-size SIZE  the size of the window\n"
 	"  -f, --fallback          run PROGRAM without altvm where it is absent\n"
 	"  -p, --proc              show altvm's mappings in files of /proc/self\n"
-	"  -s, --stats             at exit tell what was called\n"
+	"  -s, --stats[=FILE]      at exit tell what was called\n"
 	"  -h, --help              this text\n"
 	"\n"
 	"SIZE may end with K, M, G or T. See altvm(1).\n";
@@ -224,13 +224,13 @@ static void parse_options(int argc, char **argv)
 		{ "window-size", required_argument, NULL, 'w' },
 		{ "fallback", no_argument, NULL, 'f' },
 		{ "proc", no_argument, NULL, 'p' },
-		{ "stats", no_argument, NULL, 's' },
+		{ "stats", optional_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+m:o:w:fpsh", options, NULL)) > 0) {
+	while ((c = getopt_long(argc, argv, "+m:o:w:fps::h", options, NULL)) > 0) {
 		switch (c) {
 		case 'm':
 			use_malloc(optarg);
@@ -251,7 +251,7 @@ static void parse_options(int argc, char **argv)
 			set("ALTVM_PROC", "1");
 			break;
 		case 's':
-			set("ALTVM_STATS", "1");
+			set("ALTVM_STATS", optarg ?: "1");
 			break;
 		case 'h':
 			fputs(usage, stdout);
