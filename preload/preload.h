@@ -98,6 +98,9 @@ bool own_is_borrowed(void);
 void count(enum call call, enum world world);
 void stats_print(void);
 
+/* proc.c */
+long proc_open(uintptr_t path, int flags);
+
 /* fds.c: keeping the device's descriptor out of the program's way. */
 long fd_open_device(void);
 long fd_close(int fd);

@@ -25,6 +25,7 @@ __attribute__((used)) static const unsigned char ours[NUMBERS] = {
 	[SYS_close] = 1,	   [SYS_close_range] = 1,
 	[SYS_dup] = 1,		   [SYS_dup2] = 1,
 	[SYS_dup3] = 1,		   [SYS_fcntl] = 1,
+	[SYS_open] = 1,		   [SYS_openat] = 1,
 };
 
 static long call_memory(long nr, unsigned long a, unsigned long b,
@@ -100,6 +101,14 @@ static long call_fd(long nr, unsigned long a, unsigned long b, unsigned long c)
 	}
 }
 
+static long call_open(long nr, unsigned long a, unsigned long b,
+		      unsigned long c, unsigned long d)
+{
+	long fd = nr == SYS_open ? proc_open(a, (int)b) : proc_open(b, (int)c);
+
+	return fd >= 0 ? fd : sys6(nr, a, b, c, d, 0, 0);
+}
+
 /* From below: the arguments are where those of syscall() are. */
 __attribute__((used)) static long dispatch(long nr, unsigned long a,
 					   unsigned long b, unsigned long c,
@@ -124,6 +133,9 @@ __attribute__((used)) static long dispatch(long nr, unsigned long a,
 	case SYS_dup3:
 	case SYS_fcntl:
 		return finish(call_fd(nr, a, b, c));
+	case SYS_open:
+	case SYS_openat:
+		return finish(call_open(nr, a, b, c, d));
 	default:
 		return finish(call_other(nr, a, b, c, d, e, f));
 	}
