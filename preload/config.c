@@ -19,8 +19,11 @@ static const char *value_of(char *const *env, const char *name)
 
 static bool refuse(const char *name, const char *value, const char *expected)
 {
-	message((const char *[]){ name, "=", value, ": it must be ", expected,
-				  NULL });
+	const char *const parts[] = {
+		name, "=", value, ": it must be ", expected, NULL,
+	};
+
+	message(parts);
 	return false;
 }
 

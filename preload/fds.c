@@ -164,8 +164,7 @@ long fd_close(int fd)
  */
 long fd_dup(int fd)
 {
-	return fd_is_ours(fd) ? -EBADF :
-				sys3(SYS_dup, (unsigned long)fd, 0, 0);
+	return fd_is_ours(fd) ? -EBADF : sys3(SYS_dup, (unsigned long)fd, 0, 0);
 }
 
 static bool can_be_target(int fd)

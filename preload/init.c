@@ -106,8 +106,7 @@ static bool window_is_in_the_way(void)
 	int i;
 	long fd;
 
-	if (sys_getrlimit(RLIMIT_AS, &limit) ||
-	    limit.rlim_cur == RLIM_INFINITY)
+	if (sys_getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return false;
 	/* The module may take it out of the count at the first call. */
 	sys_ioctl(window.fd, ALTVM_QUERY, &query);

@@ -62,8 +62,9 @@ EXPORT int mprotect(void *addr, size_t length, int prot)
 
 EXPORT int pkey_mprotect(void *addr, size_t length, int prot, int pkey)
 {
-	return (int)finish(
-		do_pkey_mprotect((uintptr_t)addr, length, prot, pkey));
+	long ret = do_pkey_mprotect((uintptr_t)addr, length, prot, pkey);
+
+	return (int)finish(ret);
 }
 
 EXPORT void *mremap(void *old, size_t old_length, size_t new_length, int flags,
@@ -71,13 +72,14 @@ EXPORT void *mremap(void *old, size_t old_length, size_t new_length, int flags,
 {
 	uintptr_t new = 0;
 	va_list args;
+	long ret;
 
 	va_start(args, flags);
 	if (flags & MREMAP_FIXED)
 		new = (uintptr_t)va_arg(args, void *);
 	va_end(args);
-	return (void *)finish(do_mremap((uintptr_t)old, old_length, new_length,
-					flags, new));
+	ret = do_mremap((uintptr_t)old, old_length, new_length, flags, new);
+	return (void *)finish(ret);
 }
 
 EXPORT int msync(void *addr, size_t length, int flags)
@@ -88,8 +90,7 @@ EXPORT int msync(void *addr, size_t length, int flags)
 
 EXPORT int mincore(void *addr, size_t length, unsigned char *vec)
 {
-	return (int)finish(
-		do_mincore((uintptr_t)addr, length, (uintptr_t)vec));
+	return (int)finish(do_mincore((uintptr_t)addr, length, (uintptr_t)vec));
 }
 
 EXPORT int madvise(void *addr, size_t length, int advice)

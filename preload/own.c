@@ -116,14 +116,16 @@ static bool called(enum call call)
 static void print_call(int fd, enum call call)
 {
 	char number[WORLDS][24];
+	const char *const parts[] = {
+		names[call],	 ": altvm ",	 number[ALTVM],
+		", kernel ",	 number[KERNEL], ", refused by altvm ",
+		number[REFUSED], NULL,
+	};
 	int i;
 
 	for (i = 0; i < WORLDS; i++)
 		format_number(number[i], own->counts[call][i], 10);
-	message_to(fd, (const char *[]){ names[call], ": altvm ",
-					 number[ALTVM], ", kernel ",
-					 number[KERNEL], ", refused by altvm ",
-					 number[REFUSED], NULL });
+	message_to(fd, parts);
 }
 
 static bool any_called(void)
@@ -153,8 +155,7 @@ void stats_print(void)
 			       O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666,
 			       0, 0);
 	format_number(pid, (unsigned long)sys_getpid(), 10);
-	message_to(fd,
-		   (const char *[]){ "calls of process ", pid, ":", NULL });
+	message_to(fd, (const char *[]){ "calls of process ", pid, ":", NULL });
 	for (i = 0; i < CALLS; i++) {
 		if (called((enum call)i))
 			print_call(fd, (enum call)i);

@@ -74,9 +74,8 @@ static long kernel_get(uintptr_t mode, uintptr_t nodemask,
  *
  * Return: 0, or -errno.
  */
-long do_get_mempolicy(uintptr_t mode, uintptr_t nodemask,
-		      unsigned long maxnode, uintptr_t addr,
-		      unsigned long flags)
+long do_get_mempolicy(uintptr_t mode, uintptr_t nodemask, unsigned long maxnode,
+		      uintptr_t addr, unsigned long flags)
 {
 	const struct window *window = window_get();
 	struct altvm_get_mempolicy arg = {

@@ -132,9 +132,8 @@ long do_munlockall(void);
 long do_brk(uintptr_t addr);
 long do_mbind(uintptr_t addr, size_t length, unsigned long mode,
 	      uintptr_t nodemask, unsigned long maxnode, unsigned int flags);
-long do_get_mempolicy(uintptr_t mode, uintptr_t nodemask,
-		      unsigned long maxnode, uintptr_t addr,
-		      unsigned long flags);
+long do_get_mempolicy(uintptr_t mode, uintptr_t nodemask, unsigned long maxnode,
+		      uintptr_t addr, unsigned long flags);
 long do_process_madvise(int pidfd, uintptr_t vec, size_t nr_vec, int advice,
 			unsigned int flags);
 long do_process_mrelease(int pidfd, unsigned int flags);

@@ -320,7 +320,8 @@ static bool read_path(char *path, size_t size, uintptr_t from)
 	struct iovec local = { path, size - 1 };
 	struct iovec remote[2] = {
 		{ (void *)from, room < size - 1 ? room : size - 1 },
-		{ (void *)(from + room), room < size - 1 ? size - 1 - room : 0 },
+		{ (void *)(from + room),
+		  room < size - 1 ? size - 1 - room : 0 },
 	};
 	long got;
 

@@ -64,8 +64,8 @@ long range_apply(struct range_call *call, uintptr_t addr, size_t length)
 
 	call->start = addr;
 	if (!window || __builtin_add_overflow(addr, length, &end) ||
-	    addr >= window->end || (addr < window->start &&
-				    end <= window->start))
+	    addr >= window->end ||
+	    (addr < window->start && end <= window->start))
 		return apply_kernel(call, addr, length);
 	if (addr >= window->start && end <= window->end)
 		return apply_altvm(call, window, addr, length);

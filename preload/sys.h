@@ -49,8 +49,8 @@ static inline long sys_munmap(uintptr_t addr, size_t length)
 
 static inline long sys_open(const char *path, int flags)
 {
-	return sys6(SYS_openat, (unsigned long)AT_FDCWD,
-		    (unsigned long)path, (unsigned long)flags, 0, 0, 0);
+	return sys6(SYS_openat, (unsigned long)AT_FDCWD, (unsigned long)path,
+		    (unsigned long)flags, 0, 0, 0);
 }
 
 static inline long sys_close(int fd)

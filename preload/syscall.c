@@ -13,19 +13,32 @@
 
 /* Which are not the kernel's alone; looked at below. */
 __attribute__((used)) static const unsigned char ours[NUMBERS] = {
-	[SYS_mmap] = 1,		   [SYS_munmap] = 1,
-	[SYS_mprotect] = 1,	   [SYS_pkey_mprotect] = 1,
-	[SYS_mremap] = 1,	   [SYS_msync] = 1,
-	[SYS_mincore] = 1,	   [SYS_madvise] = 1,
-	[SYS_mlock] = 1,	   [SYS_mlock2] = 1,
-	[SYS_munlock] = 1,	   [SYS_mlockall] = 1,
-	[SYS_munlockall] = 1,	   [SYS_brk] = 1,
-	[SYS_mbind] = 1,	   [SYS_get_mempolicy] = 1,
-	[SYS_process_madvise] = 1, [SYS_process_mrelease] = 1,
-	[SYS_close] = 1,	   [SYS_close_range] = 1,
-	[SYS_dup] = 1,		   [SYS_dup2] = 1,
-	[SYS_dup3] = 1,		   [SYS_fcntl] = 1,
-	[SYS_open] = 1,		   [SYS_openat] = 1,
+	[SYS_mmap] = 1,
+	[SYS_munmap] = 1,
+	[SYS_mprotect] = 1,
+	[SYS_pkey_mprotect] = 1,
+	[SYS_mremap] = 1,
+	[SYS_msync] = 1,
+	[SYS_mincore] = 1,
+	[SYS_madvise] = 1,
+	[SYS_mlock] = 1,
+	[SYS_mlock2] = 1,
+	[SYS_munlock] = 1,
+	[SYS_mlockall] = 1,
+	[SYS_munlockall] = 1,
+	[SYS_brk] = 1,
+	[SYS_mbind] = 1,
+	[SYS_get_mempolicy] = 1,
+	[SYS_process_madvise] = 1,
+	[SYS_process_mrelease] = 1,
+	[SYS_close] = 1,
+	[SYS_close_range] = 1,
+	[SYS_dup] = 1,
+	[SYS_dup2] = 1,
+	[SYS_dup3] = 1,
+	[SYS_fcntl] = 1,
+	[SYS_open] = 1,
+	[SYS_openat] = 1,
 };
 
 static long call_memory(long nr, unsigned long a, unsigned long b,
@@ -96,8 +109,8 @@ static long call_fd(long nr, unsigned long a, unsigned long b, unsigned long c)
 	case SYS_dup3:
 		return fd_dup3((int)a, (int)b, (int)c);
 	default:
-		return fd_is_ours((int)a) ? -EBADF : sys_fcntl((int)a, (int)b,
-							       c);
+		return fd_is_ours((int)a) ? -EBADF :
+					    sys_fcntl((int)a, (int)b, c);
 	}
 }
 
@@ -142,8 +155,7 @@ __attribute__((used)) static long dispatch(long nr, unsigned long a,
 }
 
 /* clang-format off */
-__asm__(
-"	.text\n"
+__asm__("	.text\n"
 "	.globl	syscall\n"
 "	.type	syscall, @function\n"
 "syscall:\n"

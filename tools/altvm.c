@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,10 @@ static const struct allocator allocators[] = {
 };
 
 static const char *const library_dirs[] = {
-	"/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib",
+	"/usr/local/lib",
+	"/usr/lib/x86_64-linux-gnu",
+	"/usr/lib64",
+	"/usr/lib",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -71,7 +75,8 @@ static void preload(const char *library)
 	char *list;
 
 	if (strpbrk(library, " :"))
-		errx(CANNOT_RUN, "%s: LD_PRELOAD has no place for blanks and colons",
+		errx(CANNOT_RUN,
+		     "%s: LD_PRELOAD has no place for blanks and colons",
 		     library);
 	if (asprintf(&list, "%s%s%s", library, others ? ":" : "",
 		     others ?: "") < 0)
@@ -96,7 +101,9 @@ static char *find_in(const char *dir, const char *file)
 static char *find_own_library(void)
 {
 	static const char *const places[] = {
-		"/../preload", "/../lib", "/../lib/x86_64-linux-gnu",
+		"/../preload",
+		"/../lib",
+		"/../lib/x86_64-linux-gnu",
 	};
 	char self[PATH_MAX], dir[2 * PATH_MAX], *path = NULL;
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -158,21 +165,40 @@ static char *find_program(const char *program)
 	return path;
 }
 
+/**
+ * struct elf_header - how a program starts
+ * @ident: ELFMAG, ELFCLASS64 and others
+ * @other: not of interest
+ * @segments: where their table is in the file
+ * @more: not of interest
+ * @elf_size: of all this
+ * @size: of an entry of the table
+ * @nr: of entries
+ */
+struct elf_header {
+	unsigned char ident[EI_NIDENT];
+	uint32_t other[4];
+	uint64_t segments;
+	uint32_t more[3];
+	uint16_t elf_size, size, nr;
+};
+
 /* Is there a dynamic linker, which is who reads LD_PRELOAD?  Unknown counts. */
 static bool has_interpreter(FILE *file)
 {
-	Elf64_Ehdr header;
-	Elf64_Phdr segment;
+	struct elf_header header;
+	uint32_t type;
 	int i;
 
 	if (fread(&header, sizeof(header), 1, file) != 1 ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) ||
-	    header.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    fseek(file, (long)header.e_phoff, SEEK_SET))
+	    memcmp(header.ident, ELFMAG, SELFMAG) ||
+	    header.ident[EI_CLASS] != ELFCLASS64)
 		return true;
-	for (i = 0; i < header.e_phnum; i++) {
-		if (fread(&segment, sizeof(segment), 1, file) != 1 ||
-		    segment.p_type == PT_INTERP)
+	for (i = 0; i < header.nr; i++) {
+		if (fseek(file, (long)header.segments + i * header.size,
+			  SEEK_SET) ||
+		    fread(&type, sizeof(type), 1, file) != 1 ||
+		    type == PT_INTERP)
 			return true;
 	}
 	return false;
@@ -205,10 +231,12 @@ static void check_program(const char *program)
 	/* execvp() knows better what is wrong. */
 	if (file) {
 		if (gives_rights(file))
-			errx(CANNOT_RUN, "%s is set-user-ID or the like: it gets no library from its user",
+			errx(CANNOT_RUN,
+			     "%s is set-user-ID or the like: it gets no library from its user",
 			     path);
 		if (!has_interpreter(file))
-			errx(CANNOT_RUN, "%s is linked statically: it takes no library",
+			errx(CANNOT_RUN,
+			     "%s is linked statically: it takes no library",
 			     path);
 		fclose(file);
 	}
@@ -230,7 +258,8 @@ static void parse_options(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+m:o:w:fps::h", options, NULL)) > 0) {
+	while ((c = getopt_long(argc, argv, "+m:o:w:fps::h", options, NULL)) >
+	       0) {
 		switch (c) {
 		case 'm':
 			use_malloc(optarg);

@@ -20,7 +20,7 @@ struct block {
 	unsigned char bytes[];
 };
 
-static _Atomic(struct block *) slots[SLOTS];
+static struct block *slots[SLOTS];
 static atomic_int wrong;
 
 static unsigned int next_random(unsigned int *seed)
@@ -34,6 +34,11 @@ static size_t pick_size(unsigned int *seed)
 	size_t limit = kind < 40 ? 200 : kind < 60 ? 8000 : 300000;
 
 	return sizeof(struct block) + (next_random(seed) >> 8) % limit;
+}
+
+static struct block *take(struct block **slot, struct block *new)
+{
+	return __atomic_exchange_n(slot, new, __ATOMIC_ACQ_REL);
 }
 
 static void check_and_free(struct block *block)
@@ -54,7 +59,7 @@ static void *churn(void *arg)
 {
 	unsigned int seed = (unsigned int)(uintptr_t)arg;
 	struct block *block;
-	size_t size;
+	size_t size, slot;
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
@@ -67,8 +72,8 @@ static void *churn(void *arg)
 		block->size = size;
 		block->tag = (unsigned char)seed;
 		memset(block->bytes, block->tag, size - sizeof(*block));
-		check_and_free(atomic_exchange(
-			&slots[(next_random(&seed) >> 16) % SLOTS], block));
+		slot = (next_random(&seed) >> 16) % SLOTS;
+		check_and_free(take(&slots[slot], block));
 	}
 	return NULL;
 }
@@ -89,7 +94,7 @@ static void free_all(void)
 	int i;
 
 	for (i = 0; i < SLOTS; i++)
-		check_and_free(atomic_exchange(&slots[i], NULL));
+		check_and_free(take(&slots[i], NULL));
 }
 
 int main(void)

@@ -44,13 +44,14 @@ static inline bool under_altvm(void)
 static inline void find_window(uintptr_t *start, uintptr_t *end)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512];
+	char line[512], *at;
 
 	*start = 0;
 	*end = 0;
 	while (maps && fgets(line, sizeof(line), maps)) {
 		if (strstr(line, " /dev/altvm\n")) {
-			sscanf(line, "%lx-%lx", start, end);
+			*start = strtoul(line, &at, 16);
+			*end = strtoul(at + 1, NULL, 16);
 			break;
 		}
 	}
@@ -64,6 +65,14 @@ static inline bool in_window(const void *addr)
 
 	find_window(&start, &end);
 	return (uintptr_t)addr >= start && (uintptr_t)addr < end;
+}
+
+/* How often something is done: fewer times where ALTVM_DIVIDE says so. */
+static inline int rounds(int n)
+{
+	const char *divide = getenv("ALTVM_DIVIDE");
+
+	return divide && atoi(divide) > 0 ? n / atoi(divide) + 1 : n;
 }
 
 static inline char *map_rw(size_t pages)

@@ -39,8 +39,7 @@ static bool memory_works(void)
 	       in_window(p) == under_altvm() &&
 	       in_window(file) == under_altvm() && can_store(p) &&
 	       file[PAGE] == 'b' && !mprotect(p, PAGE, PROT_READ) &&
-	       !can_store(p) && !munmap(p, 4 * PAGE) &&
-	       !munmap(file, 2 * PAGE);
+	       !can_store(p) && !munmap(p, 4 * PAGE) && !munmap(file, 2 * PAGE);
 }
 
 /* A descriptor that the tests may not lose. */
@@ -96,7 +95,8 @@ TEST(all_that_are_listed_are_closed)
 	struct dirent *entry;
 
 	while ((entry = readdir(dir))) {
-		if (atoi(entry->d_name) > 2 && atoi(entry->d_name) != dirfd(dir))
+		if (atoi(entry->d_name) > 2 &&
+		    atoi(entry->d_name) != dirfd(dir))
 			close(atoi(entry->d_name));
 	}
 	closedir(dir);
@@ -207,7 +207,10 @@ TEST(in_a_child)
 
 TEST(it_is_not_inherited_by_programs)
 {
-	EXPECT_EQ(0, system("env -u LD_PRELOAD sh -c '! ls -l /proc/self/fd | grep -q altvm'"));
+	static const char look[] =
+		"env -u LD_PRELOAD sh -c '! ls -l /proc/self/fd | grep -q altvm'";
+
+	EXPECT_EQ(0, system(look));
 }
 
 TEST_HARNESS_MAIN

@@ -101,20 +101,20 @@ TEST(fixed_where_the_kernel_has_memory)
 
 TEST(fixed_in_a_reservation)
 {
-	char *base = mmap(NULL, 64 * PAGE, PROT_NONE, ANON | MAP_NORESERVE, -1,
-			  0);
+	char *base =
+		mmap(NULL, 64 * PAGE, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
 	int fd = make_file(2);
 
 	ASSERT_NE(MAP_FAILED, base);
-	EXPECT_EQ(base + PAGE, mmap(base + PAGE, PAGE, RW, ANON | MAP_FIXED,
-				    -1, 0));
+	EXPECT_EQ(base + PAGE,
+		  mmap(base + PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0));
 	EXPECT_TRUE(can_store(base + PAGE));
 	EXPECT_EQ(SEGV_ACCERR, touch(base, true).code);
 	EXPECT_EQ(base + 4 * PAGE, mmap(base + 4 * PAGE, 2 * PAGE, PROT_READ,
 					MAP_SHARED | MAP_FIXED, fd, 0));
 	EXPECT_EQ('b', base[5 * PAGE]);
-	EXPECT_EQ(MAP_FAILED, mmap(base, PAGE, RW, ANON | MAP_FIXED_NOREPLACE,
-				   -1, 0));
+	EXPECT_EQ(MAP_FAILED,
+		  mmap(base, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0));
 	EXPECT_EQ(EEXIST, errno);
 	EXPECT_EQ(0, munmap(base, 64 * PAGE));
 }
@@ -218,12 +218,13 @@ TEST(each_line_of_maps_is_locked)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
 	unsigned long start, end;
-	char line[512];
+	char line[512], *at;
 	int n = 0;
 
 	ASSERT_NE(NULL, maps);
 	while (fgets(line, sizeof(line), maps)) {
-		ASSERT_EQ(2, sscanf(line, "%lx-%lx", &start, &end));
+		start = strtoul(line, &at, 16);
+		end = strtoul(at + 1, NULL, 16);
 		if (strstr(line, "[v") || strstr(line, "---"))
 			continue;
 		if (mlock((void *)start, end - start))
@@ -328,8 +329,8 @@ TEST(other_system_calls_are_left_alone)
 	EXPECT_EQ(-1, syscall(SYS_futex, &word, FUTEX_WAKE_BITSET, 1, NULL,
 			      NULL, 0));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(0, syscall(SYS_futex, &word, FUTEX_WAKE_BITSET, 1, NULL,
-			     NULL, 1));
+	EXPECT_EQ(0, syscall(SYS_futex, &word, FUTEX_WAKE_BITSET, 1, NULL, NULL,
+			     1));
 	EXPECT_EQ(getpid(), syscall(SYS_getpid));
 	ASSERT_EQ(0, syscall(SYS_pipe2, pipes, 0));
 	EXPECT_EQ(3, syscall(SYS_write, pipes[1], "abc", 3));
@@ -347,15 +348,15 @@ TEST(bad_pointers)
 	EXPECT_EQ(-1, syscall(SYS_get_mempolicy, BAD_POINTER, NULL, 0, p,
 			      MPOL_F_ADDR));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(-1, syscall(SYS_mbind, p, PAGE, MPOL_BIND, BAD_POINTER, 8,
-			      0));
+	EXPECT_EQ(-1,
+		  syscall(SYS_mbind, p, PAGE, MPOL_BIND, BAD_POINTER, 8, 0));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, process_vm_readv(getpid(), BAD_POINTER, 1, &one, 1, 0));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, process_vm_writev(getpid(), &one, 1, BAD_POINTER, 1, 0));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(-1, syscall(SYS_process_madvise, (int)syscall(SYS_pidfd_open,
-								getpid(), 0),
+	EXPECT_EQ(-1, syscall(SYS_process_madvise,
+			      (int)syscall(SYS_pidfd_open, getpid(), 0),
 			      BAD_POINTER, 1, MADV_COLD, 0));
 	EXPECT_EQ(EFAULT, errno);
 }
@@ -370,8 +371,8 @@ TEST(policy)
 	    errno == ENOSYS)
 		SKIP(return, "no NUMA");
 	p[0] = 1;
-	EXPECT_EQ(0, syscall(SYS_get_mempolicy, &mode, &nodes, 8 * sizeof(nodes),
-			     p, MPOL_F_ADDR));
+	EXPECT_EQ(0, syscall(SYS_get_mempolicy, &mode, &nodes,
+			     8 * sizeof(nodes), p, MPOL_F_ADDR));
 	EXPECT_EQ(MPOL_BIND, mode);
 	EXPECT_EQ(1, nodes);
 	EXPECT_EQ(0, syscall(SYS_get_mempolicy, &mode, NULL, 0, p + 2 * PAGE,
@@ -423,11 +424,11 @@ TEST(advice_by_pidfd)
 	memset(low, 1, 2 * PAGE);
 	vec[0] = (struct iovec){ p, 2 * PAGE };
 	vec[1] = (struct iovec){ low, PAGE };
-	EXPECT_EQ(3 * PAGE, syscall(SYS_process_madvise, pidfd, vec, 2,
-				    MADV_COLD, 0));
+	EXPECT_EQ(3 * PAGE,
+		  syscall(SYS_process_madvise, pidfd, vec, 2, MADV_COLD, 0));
 	munmap(low, 2 * PAGE);
-	EXPECT_EQ(2 * PAGE, syscall(SYS_process_madvise, pidfd, vec, 2,
-				    MADV_COLD, 0));
+	EXPECT_EQ(2 * PAGE,
+		  syscall(SYS_process_madvise, pidfd, vec, 2, MADV_COLD, 0));
 	EXPECT_EQ(-1, syscall(SYS_process_madvise, pidfd, vec + 1, 1, MADV_COLD,
 			      0));
 	EXPECT_EQ(ENOMEM, errno);
@@ -480,20 +481,20 @@ FIXTURE_VARIANT(border)
 	bool start, end;
 };
 
-FIXTURE_VARIANT_ADD(border, none)
-{
+/* clang-format off */
+FIXTURE_VARIANT_ADD(border, none) {
 	.start = false,
 };
 
-FIXTURE_VARIANT_ADD(border, start)
-{
+FIXTURE_VARIANT_ADD(border, start) {
 	.start = true,
 };
 
-FIXTURE_VARIANT_ADD(border, end)
-{
+FIXTURE_VARIANT_ADD(border, end) {
 	.end = true,
 };
+
+/* clang-format on */
 
 FIXTURE_SETUP(border)
 {
@@ -509,9 +510,8 @@ FIXTURE_SETUP(border)
 		self->at = (char *)(variant->start ? start : end);
 		munmap(early_memory, EARLY_PAGES * PAGE);
 	}
-	ASSERT_EQ(self->at - 4 * PAGE,
-		  mmap(self->at - 4 * PAGE, 8 * PAGE, RW,
-		       ANON | MAP_FIXED_NOREPLACE, -1, 0));
+	ASSERT_EQ(self->at - 4 * PAGE, mmap(self->at - 4 * PAGE, 8 * PAGE, RW,
+					    ANON | MAP_FIXED_NOREPLACE, -1, 0));
 	memset(self->at - 4 * PAGE, 1, 8 * PAGE);
 }
 
@@ -565,8 +565,8 @@ TEST_F(border, advice_goes_on_after_a_hole)
 	EXPECT_EQ(0, self->at[3 * PAGE]);
 	EXPECT_EQ(-1, msync(self->at - 4 * PAGE, 8 * PAGE, MS_SYNC));
 	EXPECT_EQ(ENOMEM, errno);
-	EXPECT_EQ(-1, madvise(self->at - 4 * PAGE, 8 * PAGE,
-			      MADV_POPULATE_WRITE));
+	EXPECT_EQ(-1,
+		  madvise(self->at - 4 * PAGE, 8 * PAGE, MADV_POPULATE_WRITE));
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_EQ(0, resident(self->at + PAGE, 2));
 	EXPECT_EQ(3, resident(self->at - 4 * PAGE, 3));

@@ -51,9 +51,9 @@ static atomic_int wrong;
 static void *map_and_unmap(void *arg)
 {
 	char *p[16];
-	int i, j;
+	int i, j, n = rounds(200);
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < n; i++) {
 		for (j = 0; j < 16; j++) {
 			p[j] = map_rw((size_t)j + 1);
 			memset(p[j], (int)(long)arg, ((size_t)j + 1) * PAGE);
@@ -154,8 +154,8 @@ static long futex(atomic_int *word, int op, int value)
 /* A results page, as test runners have it. */
 TEST(processes_wait_for_each_other)
 {
-	atomic_int *page = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1,
-				0);
+	atomic_int *page =
+		mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int i;
 
 	if (!fork()) {
@@ -325,13 +325,13 @@ TEST(a_timer_interrupts_calls)
 {
 	struct sigaction action = { .sa_handler = tick,
 				    .sa_flags = SA_RESTART };
-	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { 0 };
+	struct itimerval often = { { 0, 4000 }, { 0, 4000 } }, never = { 0 };
 	char *p;
 	int i;
 
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
-	for (i = 0; i < 2000 || ticks < 20; i++) {
+	for (i = 0; i < rounds(2000) || ticks < rounds(20); i++) {
 		p = map_rw(4);
 		ASSERT_NE(MAP_FAILED, p);
 		p[PAGE] = 1;
@@ -344,18 +344,17 @@ TEST(a_timer_interrupts_calls)
 TEST(a_library_is_loaded)
 {
 	void *handle = dlopen("libm.so.6", RTLD_NOW);
-	double (*function)(double);
+	double (*function)(double number);
 
 	ASSERT_NE(NULL, handle);
-	function = (double (*)(double))dlsym(handle, "sqrt");
+	function = dlsym(handle, "sqrt");
 	ASSERT_NE(NULL, function);
 	EXPECT_EQ(3.0, function(9.0));
 	EXPECT_EQ(0, dlclose(handle));
 }
 
 /* Execute ourselves with a limit, soft or both. */
-static bool plays_with(int resource, rlim_t limit, bool hard,
-		       char *const *role)
+static bool plays_with(int resource, rlim_t limit, bool hard, char *const *role)
 {
 	struct rlimit both;
 	pid_t child = fork();
@@ -408,8 +407,8 @@ TEST(address_space_is_limited)
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(MAP_FAILED, map_rw((200UL << 20) / PAGE));
 	EXPECT_EQ(ENOMEM, errno);
-	EXPECT_EQ(MAP_FAILED, mmap((void *)0x12340000, 200UL << 20, RW, ANON,
-				   -1, 0));
+	EXPECT_EQ(MAP_FAILED,
+		  mmap((void *)0x12340000, 200UL << 20, RW, ANON, -1, 0));
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_EQ(NULL, malloc(200UL << 20));
 	EXPECT_EQ(0, munmap(p, 200UL << 20));
@@ -443,8 +442,8 @@ static void drop_capabilities(void)
 TEST(locked_memory_is_limited)
 {
 	struct rlimit limit = { 16 * PAGE, 16 * PAGE };
-	char *p = map_rw(10), *q = mmap((void *)0x12340000, 10 * PAGE, RW, ANON,
-					-1, 0);
+	char *p = map_rw(10),
+	     *q = mmap((void *)0x12340000, 10 * PAGE, RW, ANON, -1, 0);
 
 	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
 	drop_capabilities();
