@@ -30,7 +30,7 @@ HOST_MODULE := $(O)/$(HOST_NAME)/altvm.ko
 LINUX_SOURCE = $(shell tests/vm/kernel --source debug)
 
 .PHONY: all
-all: module lib examples $(wildcard tools)
+all: module lib preload tools examples
 
 # --- the module
 
@@ -68,11 +68,14 @@ build/sparse: setup-build
 
 # --- user space
 
-.PHONY: lib examples tools user-tests fuzz-tools bench-tools
+.PHONY: lib preload tools examples user-tests fuzz-tools preload-tests bench-tools
 lib: setup-build
 	$(MAKE) -C lib O=$(O)
 
-examples tools: lib
+examples: lib
+	$(MAKE) -C $@ O=$(O)
+
+preload tools: setup-build
 	$(MAKE) -C $@ O=$(O)
 
 user-tests: lib setup-vm
@@ -81,18 +84,21 @@ user-tests: lib setup-vm
 fuzz-tools: lib
 	$(MAKE) -C tests/fuzz O=$(O)
 
+preload-tests: preload tools setup-preload setup-vm
+	$(MAKE) -C tests/preload O=$(O) KSELFTEST_DIR=$(LINUX_SOURCE)/tools/testing/selftests
+
 bench-tools: lib
 	$(MAKE) -C tests/bench O=$(O)
 
 # --- running and testing, in a virtual machine
 
-.PHONY: setup-build setup-vm setup-debug setup-style setup-lib
+.PHONY: setup-build setup-vm setup-debug setup-style setup-lib setup-preload
 .PHONY: run check kunit test durability bench style format selftest libtest
 .PHONY: fuzz fuzztest
-setup-build setup-vm setup-debug setup-style setup-lib: setup-%:
+setup-build setup-vm setup-debug setup-style setup-lib setup-preload: setup-%:
 	@tests/vm/setup $*
 
-setup-vm setup-debug setup-style setup-lib: setup-build
+setup-vm setup-debug setup-style setup-lib setup-preload: setup-build
 
 run: setup-vm module-stock-6.12 lib examples
 	tests/vm/run -- $(O)/examples/demo
@@ -100,7 +106,7 @@ run: setup-vm module-stock-6.12 lib examples
 kunit: setup-vm module-debug
 	tests/vm/kunit
 
-test: setup-vm $(KERNELS:%=module-%) lib examples $(wildcard tools) user-tests fuzz-tools
+test: setup-vm $(KERNELS:%=module-%) lib examples user-tests fuzz-tools preload-tests
 	tests/vm/test-plan $(KERNELS)
 
 durability: setup-vm module-stock-6.12 user-tests
@@ -131,18 +137,19 @@ style: setup-style
 format: setup-style
 	tests/style.sh --fix
 
-check: setup-vm setup-debug setup-style setup-lib
+check: setup-vm setup-debug setup-style setup-lib setup-preload
 	tests/check
 
 # --- installing
 
 .PHONY: install insmod clean help
-install: module lib
+install: module lib preload tools
 	@release=$$(cat $(O)/$(HOST_NAME)/release); \
 	install -D -m 644 $(HOST_MODULE) $(DESTDIR)/lib/modules/$$release/updates/altvm.ko; \
 	[ -n "$(DESTDIR)" ] || depmod $$release
 	$(MAKE) -C lib O=$(O) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
-	$(if $(wildcard tools),$(MAKE) -C tools O=$(O) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install)
+	$(MAKE) -C preload O=$(O) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
+	$(MAKE) -C tools O=$(O) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) install
 
 insmod: module
 	! grep -q '^altvm ' /proc/modules || rmmod altvm
