@@ -877,16 +877,20 @@ static void note_dirty(struct walk *w, unsigned long addr, pteval_t old)
 
 static int walk_wrprotect(pte_t *pte, unsigned long addr, void *data)
 {
+	const long bits = _PAGE_RW | _PAGE_DIRTY;
 	struct walk *w = data;
-	pteval_t old;
 
 	for (; addr < w->end; addr += PAGE_SIZE, pte++) {
-		if (!(pte_flags(ptep_get(pte)) & _PAGE_RW))
+		atomic_long_t *entry = (atomic_long_t *)pte;
+
+		if (!(atomic_long_read(entry) & _PAGE_RW))
 			continue;
-		old = atomic_long_fetch_andnot(_PAGE_RW | _PAGE_DIRTY,
-					       (atomic_long_t *)pte);
-		if (unlikely(w->leaf->lazy))
-			note_dirty(w, addr, old);
+		/* What it was costs more to know. */
+		if (likely(!w->leaf->lazy))
+			atomic_long_andnot(bits, entry);
+		else
+			note_dirty(w, addr,
+				   atomic_long_fetch_andnot(bits, entry));
 	}
 	return 0;
 }
