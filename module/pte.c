@@ -159,7 +159,8 @@ void altvm_pte_count_huge(struct altvm_space *space, struct altvm_leaf *leaf,
 /*
  * Take an empty page table away.  Those who walk page tables without a lock may still
  * look at it: it stays as it is, and comes back to this place or to where the block
- * is moved.  The entry's table is locked.
+ * is moved.  Not before the mm tells when it ends, see altvm_huge_unpark().  The entry's
+ * table is locked.
  */
 static bool park_table(struct altvm_space *space, struct altvm_leaf *leaf,
 		       pmd_t *pmd)
@@ -167,7 +168,8 @@ static bool park_table(struct altvm_space *space, struct altvm_leaf *leaf,
 	spinlock_t *ptl;
 	bool empty;
 
-	if (!has_table(pmd) || pmd_val(leaf->parked))
+	/* Once it is set it stays. */
+	if (!has_table(pmd) || pmd_val(leaf->parked) || !READ_ONCE(space->amm))
 		return false;
 	ptl = pte_lockptr(space->mm, pmd);
 	spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);

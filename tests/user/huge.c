@@ -496,6 +496,36 @@ static unsigned long from_pipe(int fd)
 }
 
 /* Whatever is done to what somebody else has a reference of. */
+/*
+ * A child that makes no call: the page table that a read has left it has to be there in
+ * the end, for the kernel counts them.  Its log tells.
+ */
+TEST_F(huge, a_child_that_makes_no_call)
+{
+	char *p = map_huge(&self->vm, 1, 4, RW);
+	size_t i;
+	pid_t pid;
+
+	ASSERT_NE(NULL, p);
+	for (i = 0; i < 2; i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			volatile char *q = p + HUGE;
+
+			CHECK(!q[PAGE]);
+			q[2 * PAGE] = 1;
+			CHECK(!q[PAGE] && q[2 * PAGE] == 1);
+			q[HUGE] = 2;
+			CHECK(!q[HUGE + PAGE] && q[HUGE] == 2);
+			if (i)
+				munmap(self->vm.base, self->vm.len);
+			_exit(0);
+		}
+		EXPECT_EQ(0, end_of(pid));
+	}
+}
+
 TEST_F(huge, referenced_by_others)
 {
 	struct vm *vm = &self->vm;
