@@ -14,7 +14,7 @@
  * happen, see there: when reclaim comes to the page it finds the other's VM_LOCKED
  * VMA, and the flag is set again.  Until then it is kept all the same.
  *
- * Locks: altvm_space.lock.  Populating comes afterwards, without it.
+ * Locks: altvm_space.lock; afterwards, without it, each leaf, and populating.
  */
 #include <linux/mm.h>
 #include <uapi/linux/mman.h>
@@ -23,6 +23,7 @@
 #include "limits.h"
 #include "lock.h"
 #include "populate.h"
+#include "store.h"
 #include "tree.h"
 
 /*
@@ -112,6 +113,25 @@ static bool may_lock(struct altvm_space *space, unsigned long start,
 				     pages - count_locked(space, start, len));
 }
 
+/*
+ * Nothing of a range is paged out any more.  Whoever does that reads the tree with the
+ * leaf locked, and may have read it before.
+ */
+static void settle(struct altvm_space *space, unsigned long start,
+		   unsigned long end)
+{
+	struct altvm_leaf *leaf;
+	unsigned long lo, hi;
+
+	start = max(start, space->start);
+	end = min(end, space->end);
+	altvm_for_each_leaf(space, leaf, start, end, lo, hi) {
+		mutex_lock(&leaf->lock);
+		mutex_unlock(&leaf->lock);
+		cond_resched();
+	}
+}
+
 /* @lock: 0 to unlock. */
 static int lock_enter(struct altvm_ctx *ctx, unsigned long start,
 		      unsigned long len, unsigned long lock)
@@ -126,6 +146,8 @@ static int lock_enter(struct altvm_ctx *ctx, unsigned long start,
 		ret = lock_range(space, start, len, lock);
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);
+	if (!ret && lock)
+		settle(space, start, start + len);
 	altvm_space_leave(space);
 	return ret;
 }
@@ -230,6 +252,8 @@ static int lock_all_enter(struct altvm_ctx *ctx, unsigned int flags)
 		ret = lock_all_flags(space, flags);
 	altvm_tree_validate(space);
 	mutex_unlock(&space->lock);
+	if (!ret && flags & MCL_CURRENT)
+		settle(space, space->start, space->end);
 	altvm_space_leave(space);
 	return ret;
 }
