@@ -67,6 +67,11 @@ EXPORT int pkey_mprotect(void *addr, size_t length, int prot, int pkey)
 	return (int)finish(ret);
 }
 
+EXPORT int pkey_alloc(unsigned int flags, unsigned int rights)
+{
+	return (int)finish(do_pkey_alloc(flags, rights));
+}
+
 EXPORT void *mremap(void *old, size_t old_length, size_t new_length, int flags,
 		    ...)
 {

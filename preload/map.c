@@ -263,6 +263,23 @@ long do_pkey_mprotect(uintptr_t addr, size_t length, int prot, int pkey)
 }
 
 /**
+ * do_pkey_alloc() - pkey_alloc(2)
+ * @flags: see there
+ * @rights: see there
+ *
+ * With altvm there are none, as on a CPU without them: who gets one would use it
+ * for memory in the window.
+ *
+ * Return: a key, or -errno.
+ */
+long do_pkey_alloc(unsigned long flags, unsigned long rights)
+{
+	if (!window_get())
+		return sys3(SYS_pkey_alloc, flags, rights, 0);
+	return flags || rights & ~3UL ? -EINVAL : -ENOSPC;
+}
+
+/**
  * do_mprotect() - mprotect(2)
  * @addr: see there
  * @length: see there

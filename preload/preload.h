@@ -118,6 +118,7 @@ long do_mmap(uintptr_t addr, size_t length, int prot, int flags, int fd,
 long do_munmap(uintptr_t addr, size_t length);
 long do_mprotect(uintptr_t addr, size_t length, int prot);
 long do_pkey_mprotect(uintptr_t addr, size_t length, int prot, int pkey);
+long do_pkey_alloc(unsigned long flags, unsigned long rights);
 long do_mremap(uintptr_t old, size_t old_length, size_t new_length, int flags,
 	       uintptr_t new);
 long do_msync(uintptr_t addr, size_t length, int flags);

@@ -39,6 +39,7 @@ __attribute__((used)) static const unsigned char ours[NUMBERS] = {
 	[SYS_fcntl] = 1,
 	[SYS_open] = 1,
 	[SYS_openat] = 1,
+	[SYS_pkey_alloc] = 1,
 };
 
 static long call_memory(long nr, unsigned long a, unsigned long b,
@@ -82,6 +83,8 @@ static long call_other(long nr, unsigned long a, unsigned long b,
 		return do_mlockall((int)a);
 	case SYS_munlockall:
 		return do_munlockall();
+	case SYS_pkey_alloc:
+		return do_pkey_alloc(a, b);
 	case SYS_mbind:
 		return do_mbind(a, b, c, d, e, (unsigned int)f);
 	case SYS_get_mempolicy:

@@ -139,6 +139,24 @@ TEST(protection)
 	EXPECT_TRUE(can_store(p + 2 * PAGE));
 }
 
+TEST(protection_keys)
+{
+	int key = pkey_alloc(0, PKEY_DISABLE_WRITE);
+	char *p = map_rw(1);
+
+	EXPECT_EQ(-1, pkey_alloc(1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, pkey_mprotect(p, PAGE, PROT_READ, -1));
+	EXPECT_FALSE(can_store(p));
+	/* altvm has none; nor have all CPUs. */
+	if (key < 0)
+		return;
+	EXPECT_FALSE(under_altvm());
+	EXPECT_EQ(0, pkey_mprotect(p, PAGE, RW, key));
+	EXPECT_EQ(SEGV_PKUERR, touch(p, true).code);
+	EXPECT_EQ(0, pkey_free(key));
+}
+
 TEST(code_is_made)
 {
 	/* mov $42, %eax; ret */

@@ -51,7 +51,7 @@ static atomic_int wrong;
 static void *map_and_unmap(void *arg)
 {
 	char *p[16];
-	int i, j, n = rounds(200);
+	int i, j, n = rounds(60);
 
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < 16; j++) {
