@@ -81,33 +81,38 @@ static bool is_enough(void)
 	return options.ops && shared->ops >= options.ops;
 }
 
-/* Says what differs; the script becomes the shortest that does. */
-static void report(struct twins *t, uint64_t seed, const char *name)
+/* In one piece, for others print too. */
+static void print_shrunk(const struct twins *t)
 {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
-	bool first;
+	/* The C of one is enough to begin with. */
+	bool first = !shared || !shared->programs++;
 
-	fprintf(f, "# %s %ld differs\n", name, seed);
+	fprintf(f, "# shrunk, it is\n");
+	script_print(f, &t->run->script);
 	twins_print(f, t);
-	if (!options.keep) {
-		shrink(t);
-		/* The C of one is enough to begin with. */
-		first = !shared || !shared->programs++;
-		fprintf(f, "# shrunk, it is\n");
-		script_print(f, &t->run->script);
-		twins_print(f, t);
-		fprintf(f, "# fuzz --program makes a program in C of that%s\n",
-			first ? ", which is" : "");
-		if (first)
-			program_print(f, t->run);
-	}
+	fprintf(f, "# fuzz --program makes a program in C of that%s\n",
+		first ? ", which is" : "");
+	if (first)
+		program_print(f, t->run);
 	fclose(f);
-	/* In one piece. */
 	fwrite(text, 1, len, stdout);
 	fflush(stdout);
 	free(text);
+}
+
+/* Says what differs; the script becomes the shortest that does. */
+static void report(struct twins *t, uint64_t seed, const char *name)
+{
+	printf("# %s %ld differs\n", name, seed);
+	twins_print(stdout, t);
+	fflush(stdout);
+	if (options.keep)
+		return;
+	shrink(t);
+	print_shrunk(t);
 }
 
 /* How long each kind of operation takes. */

@@ -403,8 +403,12 @@ static void make_one_odd(struct generator *g, struct op *op)
 				1UL << 63, -PAGE, -1UL, 0x7fffffffe000);
 		break;
 	case 3:
-		op->prot |= PICK(g, 8, 0x10, 0x20, PROT_GROWSDOWN, PROT_GROWSUP,
-				 0x40000000, PROT_GROWSDOWN | PROT_GROWSUP);
+		/*
+		 * Not PROT_GROWSDOWN alone: where a mapping starts depends
+		 * natively on its history.
+		 */
+		op->prot |= PICK(g, 8, 0x10, 0x20, PROT_GROWSUP, 0x40000000,
+				 PROT_GROWSDOWN | PROT_GROWSUP);
 		break;
 	case 4:
 		op->flags ^= PICK(g, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_32BIT,
@@ -512,8 +516,10 @@ static bool is_wanted(const struct generator *g, enum kind kind)
 /* Natively a new place that has the old one in it is unmapped before. */
 static bool unmaps_itself(const struct op *op)
 {
-	return op->kind == OP_MREMAP && op->flags & MREMAP_FIXED && !op->len &&
-	       op->addr >= op->to && op->addr - op->to < op->new_len;
+	/* Also a length that wraps to none. */
+	return op->kind == OP_MREMAP && op->flags & MREMAP_FIXED &&
+	       !((op->len + PAGE - 1) & -PAGE) && op->addr >= op->to &&
+	       op->addr - op->to < op->new_len;
 }
 
 /* It is memory without a file for altvm; natively advice may tell. */

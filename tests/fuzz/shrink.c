@@ -4,6 +4,7 @@
  * a difference; whichever it is.
  */
 #include <string.h>
+#include <time.h>
 
 #include "shrink.h"
 #include "twins.h"
@@ -11,17 +12,17 @@
 /**
  * struct wanted - which difference it is
  * @kind: of the operation
- * @tries: how many scripts have been run
+ * @end: when to stop
  */
 struct wanted {
 	enum kind kind;
-	unsigned int tries;
+	time_t end;
 };
 
 static struct wanted wanted;
 
-/* So often a script is tried at most. */
-#define TRIES 3000
+/* For so many seconds at most. */
+#define TIME 200
 
 /* Another difference could be one that the generator avoids. */
 static bool differs(struct twins *t)
@@ -36,7 +37,7 @@ static bool without(struct twins *t, size_t from, size_t nr)
 	static struct script saved;
 	struct script *s = &t->run->script;
 
-	if (++wanted.tries > TRIES)
+	if (time(NULL) > wanted.end)
 		return false;
 	saved = *s;
 	memmove(&s->ops[from], &s->ops[from + nr],
@@ -66,7 +67,7 @@ static bool with(struct twins *t, struct op *op, const struct op *changed)
 {
 	const struct op saved = *op;
 
-	if (!memcmp(op, changed, sizeof(*op)) || ++wanted.tries > TRIES)
+	if (!memcmp(op, changed, sizeof(*op)) || time(NULL) > wanted.end)
 		return false;
 	*op = *changed;
 	if (differs(t))
@@ -137,7 +138,7 @@ void shrink(struct twins *t)
 	size_t before, i;
 
 	t->verbose = false;
-	wanted.tries = 0;
+	wanted.end = time(NULL) + TIME;
 	wanted.kind = s->ops[twins_difference(t)].kind;
 	plainer(t);
 	if (differs(t)) {
