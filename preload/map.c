@@ -70,14 +70,41 @@ static bool may_be_retried(long err)
 	       !(is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA));
 }
 
+/*
+ * RLIMIT_AS and RLIMIT_DATA are for both worlds, and altvm looks at both.  So before
+ * the kernel maps memory, altvm maps as much.
+ */
+static bool is_over_limit(const struct window *window, size_t length, int prot,
+			  int flags)
+{
+	bool data = prot & PROT_WRITE && (flags & MAP_TYPE) == MAP_PRIVATE;
+	struct altvm_munmap unmap = { .size = sizeof(unmap), .length = length };
+	long ret;
+
+	if (length > window->end - window->start ||
+	    !(is_limited(RLIMIT_AS) || is_limited(RLIMIT_DATA)))
+		return false;
+	ret = altvm_mmap(window, 0, length,
+			 data ? PROT_READ | PROT_WRITE : PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ret < 0)
+		return ret == -ENOMEM;
+	unmap.addr = (__u64)ret;
+	window_ioctl(window, ALTVM_MUNMAP, &unmap);
+	return false;
+}
+
 static long mmap_anywhere(const struct window *window, uintptr_t addr,
 			  size_t length, int prot, int flags, int fd,
 			  unsigned long offset)
 {
 	long ret;
 
-	if (!wanted(window, addr, length, flags))
+	if (!wanted(window, addr, length, flags)) {
+		if (is_over_limit(window, length, prot, flags))
+			return -ENOMEM;
 		return kernel_mmap(addr, length, prot, flags, fd, offset);
+	}
 	ret = altvm_mmap(window, addr, length, prot, flags, fd, offset);
 	if (ret < 0 && may_be_retried(ret)) {
 		/* Whatever altvm cannot do; and the errors are the kernel's. */
