@@ -461,18 +461,34 @@ static int map_gap(struct altvm_space *space, unsigned long *addr,
 	}
 }
 
+/*
+ * The same, at a multiple of 2 MiB if there is room, so that all of it can have huge
+ * pages: as thp_get_unmapped_area_vmflags() in mm/.
+ */
+static int map_gap_aligned(struct altvm_space *space, unsigned long *addr,
+			   unsigned long len, unsigned long low,
+			   unsigned long high, bool lowest)
+{
+	if (map_gap(space, addr, len + PMD_SIZE, low, high, lowest))
+		return map_gap(space, addr, len, low, high, lowest);
+	*addr = ALIGN_DOWN(*addr + PMD_SIZE, PMD_SIZE);
+	return 0;
+}
+
 /**
  * altvm_map_find() - find a place for a mapping
  * @space: locked, but not all the time
- * @addr: in: a hint, page-aligned; out: the place
+ * @addr: in: a hint, page-aligned, or 0; out: the place
  * @len: in bytes
+ * @private: of private memory
  * @below: in the low 2 GiB, as with MAP_32BIT
  *
  * Return: 0, -ENOMEM, -EINTR.
  */
 int altvm_map_find(struct altvm_space *space, unsigned long *addr,
-		   unsigned long len, bool below)
+		   unsigned long len, bool private, bool below)
 {
+	bool align = private && !*addr && IS_ALIGNED(len, PMD_SIZE);
 	unsigned long low = space->start, high = space->end;
 	struct altvm_area area;
 	int ret;
@@ -486,7 +502,9 @@ int altvm_map_find(struct altvm_space *space, unsigned long *addr,
 		return 0;
 
 	for (;;) {
-		ret = map_gap(space, addr, len, low, high, below);
+		ret = align ? map_gap_aligned(space, addr, len, low, high,
+					      below) :
+			      map_gap(space, addr, len, low, high, below);
 		if (!ret || !altvm_tree_is_busy(space, low, high))
 			return ret;
 		/* What is being unmapped counts as free. */
@@ -611,7 +629,7 @@ static int map_locked(struct altvm_space *space, struct map_request *req,
 	if (req->flags & MAP_FIXED)
 		ret = map_fixed(space, req);
 	else
-		ret = altvm_map_find(space, &req->addr, req->len,
+		ret = altvm_map_find(space, &req->addr, req->len, !req->fa,
 				     req->flags & MAP_32BIT);
 	ret = ret ?: map_lock(space, req) ?: map_check_type(space, req);
 	if (!ret && req->flags & MAP_FIXED) {

@@ -491,7 +491,7 @@ static int find_place(struct altvm_space *space, struct remap *r)
 		r->target = altvm_map_count(space, r->new, r->new + r->new_len);
 		return 0;
 	}
-	ret = altvm_map_find(space, &r->new, r->new_len, false);
+	ret = altvm_map_find(space, &r->new, r->new_len, !r->area.fa, false);
 	return ret ?: (space->changes == changes ? 0 : -EAGAIN);
 }
 

@@ -74,6 +74,9 @@ void filter_outcome(const struct side *side, const struct op *op,
 {
 	/* Whether what must not be accessed is mapped meanwhile is no promise. */
 	o->error &= ~1;
+	/* A page elsewhere before a hole: which is found first depends on seams. */
+	if (op->kind == OP_MBIND && o->err == EIO)
+		o->err = EFAULT;
 	/*
 	 * Nor is which pages of zeroes fork takes along, and which pages are mapped
 	 * around one that is read.

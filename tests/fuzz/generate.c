@@ -534,13 +534,19 @@ static bool is_of_disk(const struct generator *g, const struct op *op)
 	return g->scene->disk && !(op->flags & MAP_ANONYMOUS);
 }
 
-/* If the system chooses the place, it natively is where a huge page begins. */
+/*
+ * If the system chooses the place, it natively is where a huge page begins, also for
+ * other memory than altvm does that for.
+ */
 static bool is_aligned(const struct generator *g, const struct op *op)
 {
 	const uint64_t len = op->kind == OP_MMAP ? op->len : op->new_len;
 	const uint64_t pages = (len + PAGE - 1) / PAGE;
 
 	if (!pages || (pages % LEAF && !(pages > LEAF && is_of_disk(g, op))))
+		return false;
+	if (op->kind == OP_MMAP && op->flags & MAP_ANONYMOUS &&
+	    op->flags & MAP_PRIVATE)
 		return false;
 	return (op->kind == OP_MMAP && !is_fixed(op)) ||
 	       (op->kind == OP_MREMAP && !(op->flags & MREMAP_FIXED));

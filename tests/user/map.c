@@ -114,6 +114,37 @@ TEST_F(map, takes_the_highest_gap_that_fits)
 	EXPECT_FAIL(ENOMEM, vm_mmap(&self->vm, NULL, PAGE, RW, ANON));
 }
 
+/* Where there could be huge pages. */
+TEST_F(map, aligns_whole_huge_pages)
+{
+	struct vm *vm = &self->vm;
+	const size_t len = 2 * MiB;
+	struct vm large;
+	int i;
+
+	if (vm_is_native(vm))
+		large = *vm;
+	else
+		ASSERT_EQ(0, vm_open(&large, vm->ops, 9 * len + PAGE));
+	for (i = 0; i < 3; i++) {
+		char *p = vm_mmap(&large, NULL, len, RW, ANON);
+
+		ASSERT_NE(MAP_FAILED, (void *)p);
+		EXPECT_EQ(0, (uintptr_t)p % len);
+		EXPECT_NE(MAP_FAILED,
+			  vm_mmap(&large, NULL, PAGE, PROT_READ, ANON));
+	}
+	if (vm_is_native(vm))
+		return;
+	/* And takes any other place when there is no such left. */
+	for (i = 0; vm_mmap(&large, NULL, len, RW, ANON) != MAP_FAILED; i++)
+		;
+	EXPECT_LE(4, i);
+	EXPECT_FAIL(ENOMEM, vm_mmap(&large, NULL, len, RW, ANON));
+	EXPECT_NE(MAP_FAILED, vm_mmap(&large, NULL, PAGE, RW, ANON));
+	vm_close(&large);
+}
+
 TEST_F(map, follows_a_free_hint)
 {
 	char *hint = self->base + 10 * PAGE;
