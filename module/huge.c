@@ -19,6 +19,7 @@
  *    if /sys/kernel/mm/transparent_hugepage/enabled is not "never", and neither the
  *    process nor the window has been told otherwise by prctl(2) or madvise(2).
  *  - MADV_POPULATE_WRITE, MAP_POPULATE: the same.
+ *  - MAP_HUGETLB: they are allocated before the mapping is made.
  *  - MADV_COLLAPSE, see collapse.c.
  * Where there is no free block, there are 512 pages as ever.
  *
@@ -269,6 +270,98 @@ void altvm_huge_free(struct list_head *blocks)
 		list_del(&block->lru);
 		put_page(block);
 	}
+}
+
+/**
+ * altvm_huge_reserve() - blocks for a mapping that is going to be made
+ * @ctx: the file's
+ * @len: of the mapping, in bytes, a multiple of 2 MiB
+ * @blocks: out: for altvm_huge_fill() or altvm_huge_free(); empty if it fails
+ *
+ * In place of the pool that MAP_HUGETLB natively takes from.
+ *
+ * Return: 0, -ENOMEM, -EINTR, -ENXIO.
+ */
+int altvm_huge_reserve(struct altvm_ctx *ctx, unsigned long len,
+		       struct list_head *blocks)
+{
+	int ret = 0;
+
+	/* Do not take all there is only to find that it is not enough. */
+	if (len >> PAGE_SHIFT > si_mem_available())
+		return -ENOMEM;
+	for (unsigned long at = 0; !ret && at < len; at += PMD_SIZE) {
+		struct altvm_space *space = altvm_space_enter(ctx);
+		struct page *block;
+
+		if (IS_ERR(space)) {
+			ret = PTR_ERR(space);
+			break;
+		}
+		block = altvm_huge_alloc(space, VM_HUGEPAGE, at);
+		altvm_space_leave(space);
+		if (block)
+			list_add_tail(&block->lru, blocks);
+		else
+			ret = -ENOMEM;
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	}
+	if (ret)
+		altvm_huge_free(blocks);
+	return ret;
+}
+
+/* Store and map a block, unless something has happened.  The leaf is locked. */
+static void fill_leaf(struct altvm_space *space, struct altvm_leaf *leaf,
+		      unsigned long addr, struct page **block)
+{
+	struct altvm_fault f = { .space = space, .addr = addr };
+	struct altvm_area area;
+
+	if (!altvm_huge_area(space, addr, &area) ||
+	    !(area.attr & VM_HUGEPAGE) || altvm_fault_is_reaped(&f) ||
+	    leaf->block || !make_room(space, leaf, addr))
+		return;
+	altvm_store_put_block(space, leaf, *block);
+	*block = NULL;
+	if (area.attr & VM_ACCESS_FLAGS)
+		altvm_pte_insert_huge(space, leaf, addr, area.attr);
+}
+
+/**
+ * altvm_huge_fill() - give a new mapping its blocks
+ * @ctx: the file's
+ * @addr: where it starts, a multiple of 2 MiB
+ * @blocks: of altvm_huge_reserve(); empty afterwards
+ */
+void altvm_huge_fill(struct altvm_ctx *ctx, unsigned long addr,
+		     struct list_head *blocks)
+{
+	struct page *block, *next;
+
+	list_for_each_entry_safe(block, next, blocks, lru) {
+		struct altvm_space *space = altvm_space_enter(ctx);
+		struct altvm_leaf *leaf;
+
+		/* Without a window, or killed: what is left is freed below. */
+		if (IS_ERR(space))
+			break;
+		list_del(&block->lru);
+		leaf = altvm_store_get(space, addr);
+		if (leaf) {
+			mutex_lock(&leaf->lock);
+			fill_leaf(space, leaf, addr, &block);
+			mutex_unlock(&leaf->lock);
+		}
+		altvm_space_leave(space);
+		if (block)
+			put_page(block);
+		addr += PMD_SIZE;
+		cond_resched();
+	}
+	altvm_huge_free(blocks);
 }
 
 /**

@@ -21,6 +21,10 @@ void altvm_huge_take(struct altvm_space *space, struct altvm_leaf *leaf,
 		     unsigned long start, unsigned long end,
 		     struct list_head *blocks);
 void altvm_huge_free(struct list_head *blocks);
+int altvm_huge_reserve(struct altvm_ctx *ctx, unsigned long len,
+		       struct list_head *blocks);
+void altvm_huge_fill(struct altvm_ctx *ctx, unsigned long addr,
+		     struct list_head *blocks);
 void altvm_huge_divide(struct altvm_space *space, struct altvm_leaf *leaf,
 		       unsigned long addr);
 void altvm_huge_unpark(struct altvm_space *space);

@@ -330,21 +330,6 @@ static void map_make_file(const struct altvm_mmap *cmd, struct file *file,
 	req->attr = fa->attr;
 }
 
-/* What do_mmap() checks once the place is known. */
-static int map_check_type(struct altvm_space *space,
-			  const struct map_request *req)
-{
-	if (req->error)
-		return req->error;
-	/* The pool is empty. */
-	if (req->flags & MAP_HUGETLB)
-		return -ENOMEM;
-	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
-	    map_deny_write_exec(req->attr, req->attr))
-		return -EACCES;
-	return 0;
-}
-
 /* The size of the pages that MAP_HUGETLB asks for; 0 if there is no such size. */
 static unsigned long map_huge_size(u32 flags)
 {
@@ -357,6 +342,29 @@ static unsigned long map_huge_size(u32 flags)
 	default:
 		return 0;
 	}
+}
+
+/* MAP_HUGETLB, and what altvm has pages for. */
+static bool map_is_huge(const struct map_request *req)
+{
+	return req->flags & MAP_HUGETLB && !req->fa &&
+	       map_huge_size(req->flags) == PMD_SIZE;
+}
+
+/* What do_mmap() checks once the place is known. */
+static int map_check_type(struct altvm_space *space,
+			  const struct map_request *req)
+{
+	if (req->error)
+		return req->error;
+	/* As with an empty pool, or no such place. */
+	if (req->flags & MAP_HUGETLB &&
+	    (!map_is_huge(req) || req->addr & ~PMD_MASK))
+		return -ENOMEM;
+	if (req->attr & VM_ACCESS_FLAGS & ~space->prot ||
+	    map_deny_write_exec(req->attr, req->attr))
+		return -EACCES;
+	return 0;
 }
 
 /* As ksys_mmap_pgoff(): what is different for huge pages. */
@@ -402,8 +410,12 @@ static int map_check(const struct altvm_mmap *cmd, struct map_request *req)
 		req->attr |= VM_EXEC;
 	if (req->flags & MAP_NORESERVE)
 		req->attr |= VM_NORESERVE;
-	if (req->flags & MAP_STACK)
+	if (req->flags & MAP_HUGETLB) {
+		req->attr |= VM_HUGEPAGE;
+		req->addr &= PMD_MASK;
+	} else if (req->flags & MAP_STACK) {
 		req->attr |= VM_NOHUGEPAGE;
+	}
 	if (req->flags & MAP_GROWSDOWN)
 		req->attr |= VM_GROWSDOWN;
 	/* What is shared has other attributes. */
@@ -417,6 +429,7 @@ static void map_make(const struct altvm_mmap *cmd, struct file *file,
 {
 	const u32 not_shared = MAP_GROWSDOWN;
 	const u32 not_dropped = MAP_LOCKED | MAP_HUGETLB | MAP_GROWSDOWN;
+	const u32 not_huge = MAP_HUGETLB | MAP_GROWSDOWN;
 	u32 type = req->flags & MAP_TYPE;
 
 	if (file || (type == MAP_SHARED && !(req->flags & not_shared)))
@@ -424,7 +437,7 @@ static void map_make(const struct altvm_mmap *cmd, struct file *file,
 	else if (type == MAP_DROPPABLE && !(req->flags & not_dropped))
 		req->attr = (req->attr & ~VM_MERGEABLE) | VM_DROPPABLE |
 			    VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
-	else if (type != MAP_PRIVATE)
+	else if (type != MAP_PRIVATE || (req->flags & not_huge) == not_huge)
 		req->error = -EINVAL;
 }
 
@@ -480,15 +493,14 @@ static int map_gap_aligned(struct altvm_space *space, unsigned long *addr,
  * @space: locked, but not all the time
  * @addr: in: a hint, page-aligned, or 0; out: the place
  * @len: in bytes
- * @private: of private memory
+ * @align: at a multiple of 2 MiB, if there is room
  * @below: in the low 2 GiB, as with MAP_32BIT
  *
  * Return: 0, -ENOMEM, -EINTR.
  */
 int altvm_map_find(struct altvm_space *space, unsigned long *addr,
-		   unsigned long len, bool private, bool below)
+		   unsigned long len, bool align, bool below)
 {
-	bool align = private && !*addr && IS_ALIGNED(len, PMD_SIZE);
 	unsigned long low = space->start, high = space->end;
 	struct altvm_area area;
 	int ret;
@@ -545,6 +557,8 @@ static int map_store(struct altvm_space *space, struct map_request *req,
 		WRITE_ONCE(space->special, true);
 	if (req->attr & VM_MERGEABLE)
 		altvm_merge_learn(space);
+	if (req->attr & VM_HUGEPAGE)
+		WRITE_ONCE(space->huge, true);
 	if (!req->fa)
 		return altvm_tree_store(space, req->addr, end, req->attr, gfp);
 	altvm_file_place(req->fa, space, req->addr, req->len);
@@ -623,13 +637,15 @@ static struct altvm_count map_count(const struct map_request *req,
 static int map_locked(struct altvm_space *space, struct map_request *req,
 		      struct altvm_taken *taken)
 {
+	bool align = !req->fa && IS_ALIGNED(req->len, PMD_SIZE) &&
+		     (!req->addr || req->flags & MAP_HUGETLB);
 	struct altvm_count old = {}, more;
 	int ret;
 
 	if (req->flags & MAP_FIXED)
 		ret = map_fixed(space, req);
 	else
-		ret = altvm_map_find(space, &req->addr, req->len, !req->fa,
+		ret = altvm_map_find(space, &req->addr, req->len, align,
 				     req->flags & MAP_32BIT);
 	ret = ret ?: map_lock(space, req) ?: map_check_type(space, req);
 	if (!ret && req->flags & MAP_FIXED) {
@@ -677,17 +693,23 @@ static int map_file(struct altvm_ctx *ctx, struct altvm_mmap *cmd,
 		    struct file *file)
 {
 	struct map_request req = {};
+	LIST_HEAD(blocks);
 	int ret;
 
 	ret = map_check(cmd, &req);
 	if (ret)
 		return ret;
 	map_make(cmd, file, &req);
-	ret = map_request(ctx, &req);
+	if (map_is_huge(&req) && !req.error && !(req.flags & MAP_NORESERVE))
+		ret = altvm_huge_reserve(ctx, req.len, &blocks);
+	ret = ret ?: map_request(ctx, &req);
 	if (req.fa)
 		altvm_file_put(req.fa);
-	if (ret)
+	if (ret) {
+		altvm_huge_free(&blocks);
 		return ret;
+	}
+	altvm_huge_fill(ctx, req.addr, &blocks);
 
 	cmd->out_addr = req.addr;
 	/* As natively, what cannot be populated is left to faults. */

@@ -41,7 +41,7 @@ struct altvm_count altvm_map_count(struct altvm_space *space,
 bool altvm_map_is_hole(struct altvm_space *space, unsigned long start,
 		       unsigned long end);
 int altvm_map_find(struct altvm_space *space, unsigned long *addr,
-		   unsigned long len, bool private, bool below);
+		   unsigned long len, bool align, bool below);
 void altvm_map_take(struct altvm_space *space, unsigned long start,
 		    unsigned long end, struct altvm_taken *taken);
 void altvm_map_trim(struct altvm_space *space, unsigned long start,

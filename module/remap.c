@@ -481,6 +481,8 @@ static int move_locked(struct altvm_space *space, struct remap *r)
  */
 static int find_place(struct altvm_space *space, struct remap *r)
 {
+	bool align = !r->area.fa && !r->hint &&
+		     IS_ALIGNED(r->new_len, PMD_SIZE);
 	unsigned long changes = space->changes;
 	int ret;
 
@@ -491,7 +493,7 @@ static int find_place(struct altvm_space *space, struct remap *r)
 		r->target = altvm_map_count(space, r->new, r->new + r->new_len);
 		return 0;
 	}
-	ret = altvm_map_find(space, &r->new, r->new_len, !r->area.fa, false);
+	ret = altvm_map_find(space, &r->new, r->new_len, align, false);
 	return ret ?: (space->changes == changes ? 0 : -EAGAIN);
 }
 

@@ -876,37 +876,154 @@ TEST_F(huge, collapse_after_fork)
 	close(line);
 }
 
-/* --- MAP_HUGETLB, where there is no pool of huge pages */
+/* --- MAP_HUGETLB */
 
-TEST_F(huge, hugetlb)
+#define HUGETLB (ANON | MAP_HUGETLB)
+#define POOL "/proc/sys/vm/nr_hugepages"
+
+/* The kernel's own pages are from a pool, altvm's are not. */
+static bool set_pool(const struct vm *vm, long pages)
+{
+	FILE *f;
+
+	if (!vm_is_native(vm))
+		return true;
+	f = fopen(POOL, "we");
+	if (f) {
+		fprintf(f, "%ld\n", pages);
+		fclose(f);
+	}
+	return proc_number(POOL, "") == pages;
+}
+
+TEST_F(huge, hugetlb_refused)
 {
 	struct vm *vm = &self->vm;
-	const int flags = ANON | MAP_HUGETLB;
 	int fd = nameless_file(files_dir(), HUGE), i;
 
-	if (proc_number("/proc/sys/vm/nr_hugepages", "") > 0)
+	if (proc_number(POOL, "") > 0)
 		SKIP(return, "there is a pool");
-	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, HUGE, RW, flags));
-	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, PAGE, RW, flags));
-	EXPECT_FAIL(ENOMEM,
-		    vm_mmap(vm, NULL, HUGE, RW, flags | 21 << MAP_HUGE_SHIFT));
+	/* 1 GiB, and more than there is. */
+	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, HUGE, RW,
+				    HUGETLB | 30 << MAP_HUGE_SHIFT));
+	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, 1UL << 45, RW, HUGETLB));
+	EXPECT_FAIL(ENOMEM, vm_mmap(vm, NULL, HUGE, RW,
+				    (HUGETLB & ~MAP_PRIVATE) | MAP_SHARED));
 	for (i = 1; i < 64; i++)
 		if (i != 21 && i != 30)
 			EXPECT_FAIL(EINVAL,
 				    vm_mmap(vm, NULL, HUGE, RW,
-					    flags | (unsigned int)i
+					    HUGETLB |
+						    (unsigned int)i
 							    << MAP_HUGE_SHIFT));
-	EXPECT_FAIL(EINVAL, vm_mmap(vm, NULL, 0, RW, flags));
-	EXPECT_FAIL(EINVAL,
-		    vm_mmap(vm, at(vm, 1) + PAGE, HUGE, RW, flags | MAP_FIXED));
-	EXPECT_FAIL(ENOMEM,
-		    vm_mmap(vm, at(vm, 1), HUGE, RW, flags | MAP_FIXED));
+	EXPECT_FAIL(EINVAL, vm_mmap(vm, NULL, 0, RW, HUGETLB));
+	EXPECT_FAIL(EINVAL, vm_mmap(vm, at(vm, 1) + PAGE, HUGE, RW,
+				    HUGETLB | MAP_FIXED));
 	EXPECT_FAIL(EINVAL, vm_map_file(vm, NULL, HUGE, RW,
 					MAP_PRIVATE | MAP_HUGETLB, fd, 0));
 	EXPECT_FAIL(EBADF, vm_map_file(vm, NULL, HUGE, RW,
 				       MAP_PRIVATE | MAP_HUGETLB, -1, 0));
+	if (set_pool(vm, 4))
+		EXPECT_FAIL(EINVAL, vm_mmap(vm, NULL, HUGE, RW,
+					    HUGETLB | MAP_GROWSDOWN));
+	set_pool(vm, 0);
 	EXPECT_EQ(0, vm_areas(vm));
 	close(fd);
+}
+
+static void use_hugetlb(struct vm *vm, int more)
+{
+	char *p = vm_mmap(vm, NULL, HUGE + PAGE, RW, HUGETLB | more);
+	pid_t pid;
+
+	CHECK(p != MAP_FAILED);
+	CHECK(!((uintptr_t)p % HUGE));
+	CHECK(!p[0] && !memcmp(p, p + 1, 2 * HUGE - 1));
+	CHECK(fill(p, 2 * HUGE, 3) <= 4);
+	CHECK(!wrong(p, 2 * HUGE, 3));
+	CHECK(!vm_mprotect(vm, p, HUGE, PROT_READ));
+	CHECK(!wrong(p, 2 * HUGE, 3));
+	CHECK(!vm_mprotect(vm, p, HUGE, RW));
+	pid = fork();
+	if (!pid) {
+		CHECK(!wrong(p, 2 * HUGE, 3));
+		fill(p, 2 * HUGE, 4);
+		_exit(0);
+	}
+	CHECK(!end_of(pid));
+	CHECK(!wrong(p, 2 * HUGE, 3));
+	CHECK(!vm_munmap(vm, p, 2 * HUGE));
+}
+
+TEST_F(huge, hugetlb)
+{
+	struct vm *vm = &self->vm;
+	char *p;
+
+	if (!set_pool(vm, 8))
+		SKIP(return, "no pool");
+	use_hugetlb(vm, 0);
+	use_hugetlb(vm, 21 << MAP_HUGE_SHIFT);
+	use_hugetlb(vm, MAP_POPULATE | MAP_STACK);
+	use_hugetlb(vm, MAP_NORESERVE);
+
+	/* Where it is wanted, and over something. */
+	p = vm_mmap(vm, at(vm, 2) + PAGE, PAGE, RW, HUGETLB);
+	EXPECT_EQ(at(vm, 2), p);
+	EXPECT_EQ(0, vm_munmap(vm, p, HUGE));
+	ASSERT_NE(MAP_FAILED, (void *)vm_mmap(vm, at(vm, 1), 3 * HUGE, RW,
+					      ANON | MAP_FIXED));
+	fill(at(vm, 1), 3 * HUGE, 5);
+	EXPECT_EQ(at(vm, 2),
+		  vm_mmap(vm, at(vm, 2), HUGE, RW, HUGETLB | MAP_FIXED));
+	EXPECT_EQ(0, *at(vm, 2));
+	EXPECT_EQ(0, wrong(at(vm, 1), HUGE, 5));
+	EXPECT_EQ(0, wrong(at(vm, 3), HUGE, 5 + 2 * HUGE));
+	EXPECT_FAIL(EEXIST, vm_mmap(vm, at(vm, 2), HUGE, RW,
+				    HUGETLB | MAP_FIXED_NOREPLACE));
+
+	/* Not to be accessed at first. */
+	p = vm_mmap(vm, at(vm, 2), HUGE, PROT_NONE, HUGETLB | MAP_FIXED);
+	EXPECT_EQ(at(vm, 2), p);
+	EXPECT_EQ(SIGSEGV, probe_read(p, NULL, NULL));
+	EXPECT_EQ(0, vm_mprotect(vm, p, HUGE, RW));
+	EXPECT_GE(1, fill(p, HUGE, 7));
+	EXPECT_EQ(0, wrong(p, HUGE, 7));
+	EXPECT_EQ(0, vm_munmap(vm, at(vm, 1), 3 * HUGE));
+	set_pool(vm, 0);
+}
+
+/* The memory is there when the call returns, or the call fails. */
+TEST_F(huge, hugetlb_is_reserved)
+{
+	struct vm *vm = &self->vm;
+	struct memcg g;
+	pid_t pid;
+
+	if (vm_is_native(vm))
+		SKIP(return, "altvm's own");
+	if (!memcg_open(&g, 7 * MiB, false))
+		SKIP(return, "no memory cgroups");
+	pid = fork();
+	if (!pid) {
+		char *p;
+
+		CHECK(!memcg_enter(&g));
+		CHECK(vm_mmap(vm, NULL, 4 * HUGE, RW, HUGETLB) == MAP_FAILED);
+		CHECK(errno == ENOMEM && !vm_areas(vm));
+		p = vm_mmap(vm, NULL, HUGE, RW, HUGETLB);
+		CHECK(p != MAP_FAILED);
+		CHECK(vm_resident(vm, p) == 1);
+		CHECK(!fill(p, HUGE, 1));
+		/* It can be cut, too. */
+		CHECK(!vm_munmap(vm, p + PAGE, PAGE));
+		CHECK(probe_read(p + PAGE, NULL, NULL) == SIGSEGV);
+		CHECK(!wrong(p + 2 * PAGE, HUGE - 2 * PAGE, 1 + 2 * PAGE));
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, memcg_kills(&g));
+	EXPECT_EQ(0, memcg_close(&g));
 }
 
 /* --- races */
