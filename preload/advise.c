@@ -12,12 +12,6 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-static long msync_kernel(const struct range_call *call, uintptr_t addr,
-			 size_t length)
-{
-	return sys3(SYS_msync, addr, length, call->args[0]);
-}
-
 static long msync_altvm(const struct range_call *call,
 			const struct window *window, uintptr_t addr,
 			size_t length)
@@ -44,7 +38,7 @@ long do_msync(uintptr_t addr, size_t length, int flags)
 {
 	struct range_call call = {
 		.call = CALL_MSYNC,
-		.kernel = msync_kernel,
+		.nr = SYS_msync,
 		.altvm = msync_altvm,
 		.goes_on = ENOMEM,
 		.args = { (unsigned int)flags },
@@ -99,12 +93,6 @@ long do_mincore(uintptr_t addr, size_t length, uintptr_t vec)
 	return range_apply(&call, addr, length);
 }
 
-static long madvise_kernel(const struct range_call *call, uintptr_t addr,
-			   size_t length)
-{
-	return sys3(SYS_madvise, addr, length, call->args[0]);
-}
-
 static long madvise_altvm(const struct range_call *call,
 			  const struct window *window, uintptr_t addr,
 			  size_t length)
@@ -133,7 +121,7 @@ long do_madvise(uintptr_t addr, size_t length, int advice)
 		     advice == MADV_POPULATE_WRITE;
 	struct range_call call = {
 		.call = CALL_MADVISE,
-		.kernel = madvise_kernel,
+		.nr = SYS_madvise,
 		.altvm = madvise_altvm,
 		.goes_on = stops ? 0 : ENOMEM,
 		.args = { (unsigned int)advice },

@@ -96,30 +96,6 @@ static long map_window(size_t length)
 	return ret;
 }
 
-/* Does the kernel count the window for RLIMIT_AS, so that nothing else fits? */
-static bool window_is_in_the_way(void)
-{
-	struct altvm_query query = { .size = sizeof(query) };
-	unsigned long pages = 0;
-	struct rlimit limit;
-	char text[24] = "";
-	int i;
-	long fd;
-
-	if (sys_getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		return false;
-	/* The module may take it out of the count at the first call. */
-	sys_ioctl(window.fd, ALTVM_QUERY, &query);
-	fd = sys_open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return true;
-	sys_read((int)fd, text, sizeof(text) - 1);
-	sys_close((int)fd);
-	for (i = 0; text[i] >= '0' && text[i] <= '9'; i++)
-		pages = pages * 10 + (unsigned long)(text[i] - '0');
-	return pages >= (window.end - window.start) / PAGE_SIZE;
-}
-
 static bool module_is_new_enough(void)
 {
 	struct altvm_query query = { .size = sizeof(query) };
@@ -151,10 +127,6 @@ static long window_make(void)
 	/* A program with next to no room has it for itself. */
 	if (ret < 0 && ret != -ENOMEM)
 		complain("cannot map a window", ret);
-	if (ret >= 0 && window_is_in_the_way()) {
-		sys_munmap(window.start, window.end - window.start);
-		ret = -ENOMEM;
-	}
 	if (ret >= 0)
 		return 0;
 close:

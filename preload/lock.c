@@ -57,13 +57,6 @@ static long try_limit(size_t length)
 	return ret;
 }
 
-static long munlock_kernel(const struct range_call *call, uintptr_t addr,
-			   size_t length)
-{
-	(void)call;
-	return sys3(SYS_munlock, addr, length, 0);
-}
-
 static long mlock_kernel(const struct range_call *call, uintptr_t addr,
 			 size_t length)
 {
@@ -175,7 +168,7 @@ long do_munlock(uintptr_t addr, size_t length)
 {
 	struct range_call call = {
 		.call = CALL_MUNLOCK,
-		.kernel = munlock_kernel,
+		.nr = SYS_munlock,
 		.altvm = munlock_altvm,
 	};
 

@@ -205,13 +205,6 @@ long do_mmap(uintptr_t addr, size_t length, int prot, int flags, int fd,
 	return mmap_anywhere(window, addr, length, prot, flags, fd, offset);
 }
 
-static long munmap_kernel(const struct range_call *call, uintptr_t addr,
-			  size_t length)
-{
-	(void)call;
-	return sys_munmap(addr, length);
-}
-
 static long munmap_altvm(const struct range_call *call,
 			 const struct window *window, uintptr_t addr,
 			 size_t length)
@@ -237,18 +230,11 @@ long do_munmap(uintptr_t addr, size_t length)
 {
 	struct range_call call = {
 		.call = CALL_MUNMAP,
-		.kernel = munmap_kernel,
+		.nr = SYS_munmap,
 		.altvm = munmap_altvm,
 	};
 
 	return range_apply(&call, addr, length);
-}
-
-static long mprotect_kernel(const struct range_call *call, uintptr_t addr,
-			    size_t length)
-{
-	return sys6(SYS_pkey_mprotect, addr, length, call->args[0],
-		    call->args[1], 0, 0);
 }
 
 static long mprotect_altvm(const struct range_call *call,
@@ -281,7 +267,7 @@ long do_pkey_mprotect(uintptr_t addr, size_t length, int prot, int pkey)
 {
 	struct range_call call = {
 		.call = CALL_MPROTECT,
-		.kernel = mprotect_kernel,
+		.nr = SYS_pkey_mprotect,
 		.altvm = mprotect_altvm,
 		.args = { (unsigned int)prot, (unsigned long)pkey },
 	};

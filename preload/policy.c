@@ -9,13 +9,6 @@
 #include "preload.h"
 #include "sys.h"
 
-static long mbind_kernel(const struct range_call *call, uintptr_t addr,
-			 size_t length)
-{
-	return sys6(SYS_mbind, addr, length, call->args[0], call->args[1],
-		    call->args[2], call->args[3]);
-}
-
 static long mbind_altvm(const struct range_call *call,
 			const struct window *window, uintptr_t addr,
 			size_t length)
@@ -49,7 +42,7 @@ long do_mbind(uintptr_t addr, size_t length, unsigned long mode,
 {
 	struct range_call call = {
 		.call = CALL_MBIND,
-		.kernel = mbind_kernel,
+		.nr = SYS_mbind,
 		.altvm = mbind_altvm,
 		.args = { mode, nodemask, maxnode, flags },
 	};

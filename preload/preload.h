@@ -142,7 +142,8 @@ long do_process_mrelease(int pidfd, unsigned int flags);
 /**
  * struct range_call - a call on a range, which may be in both worlds
  * @call: for the statistics
- * @kernel: the system call on a part
+ * @nr: of the system call, which gets a part and @args
+ * @kernel: instead of that, if it is not so simple
  * @altvm: altvm's on a part
  * @goes_on: an errno after which the rest is done nevertheless; or 0
  * @start: where the whole range starts
@@ -150,6 +151,7 @@ long do_process_mrelease(int pidfd, unsigned int flags);
  */
 struct range_call {
 	enum call call;
+	long nr;
 	long (*kernel)(const struct range_call *call, uintptr_t addr,
 		       size_t length);
 	long (*altvm)(const struct range_call *call,

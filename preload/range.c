@@ -3,12 +3,16 @@
 #include <errno.h>
 
 #include "preload.h"
+#include "sys.h"
 
 static long apply_kernel(const struct range_call *call, uintptr_t addr,
 			 size_t length)
 {
 	count(call->call, KERNEL);
-	return call->kernel(call, addr, length);
+	if (call->kernel)
+		return call->kernel(call, addr, length);
+	return sys6(call->nr, addr, length, call->args[0], call->args[1],
+		    call->args[2], call->args[3]);
 }
 
 static long apply_altvm(const struct range_call *call,

@@ -296,11 +296,8 @@ static void do_access(struct side *side, const struct op *op, struct outcome *o)
 		probe_write(addr, op->value, &f);
 		break;
 	default:
-		/* What is readable and no return would run away. */
-		if (!probe_read(addr, &value, NULL) &&
-		    (value & 0xff) != RET_INSN)
+		if (!probe_call_return(addr, &f))
 			return;
-		probe_call(addr, &f);
 	}
 	set_fault(side, &f, o);
 }

@@ -111,11 +111,8 @@ static void run_access(struct vm *vm, const struct step *s, char *addr,
 		probe_write(addr, s->value, &f);
 		break;
 	default:
-		/* What is readable and no return would run away. */
-		if (!probe_read(addr, &value, NULL) &&
-		    (value & 0xff) != RET_INSN)
+		if (!probe_call_return(addr, &f))
 			return;
-		probe_call(addr, &f);
 	}
 	o->sig = f.sig;
 	o->code = f.code;

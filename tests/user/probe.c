@@ -94,6 +94,16 @@ int probe_call(const void *addr, struct fault *f)
 	return probe_end(f);
 }
 
+bool probe_call_return(const void *addr, struct fault *f)
+{
+	uint64_t value;
+
+	if (!probe_read(addr, &value, NULL) && (value & 0xff) != RET_INSN)
+		return false;
+	probe_call(addr, f);
+	return true;
+}
+
 int probe(void *addr, enum access access, struct fault *f)
 {
 	switch (access) {

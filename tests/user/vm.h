@@ -268,6 +268,12 @@ int probe_read(const void *addr, uint64_t *value, struct fault *f);
 int probe_write(void *addr, uint64_t value, struct fault *f);
 int probe_call(const void *addr, struct fault *f);
 
+/*
+ * As probe_call(), unless it would run away: what is readable has to be RET_INSN.
+ * False if nothing was done.
+ */
+bool probe_call_return(const void *addr, struct fault *f);
+
 /* Rewrites the byte at @addr with itself, atomically. */
 int probe_rewrite(void *addr, struct fault *f);
 
