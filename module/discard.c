@@ -29,15 +29,13 @@
 static void drop(struct altvm_space *space, struct altvm_leaf *leaf,
 		 unsigned long start, unsigned long end, bool file)
 {
-	/* Once dropped, another space may write to it. */
-	bool first = altvm_leaf_is_shared(leaf);
+	/* Once dropped, another space may write to it.  A block is not cut while mapped. */
+	bool first = altvm_leaf_is_shared(leaf) || leaf->block;
 
 	if (!file && altvm_leaf_is_empty(leaf, start, end))
 		return;
-	if (leaf->block)
-		altvm_pte_zap_leaf(space, leaf, start, end);
 	if (first)
-		altvm_pte_zap(space, start, end);
+		altvm_pte_zap_leaf(space, leaf, start, end);
 	altvm_leaf_discard(leaf, start, end);
 	if (!first)
 		altvm_pte_zap(space, start, end);
