@@ -7,6 +7,7 @@
 #define TESTS_USER_FIXTURE_H
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "kselftest_harness.h"
@@ -14,6 +15,11 @@
 
 /* A debug kernel in an emulator on a busy machine is slow. */
 #define SLOW 300
+
+/* Until another thread has counted: on a busy machine it may not have begun. */
+#define await_first(count)                                   \
+	while (!__atomic_load_n(&(count), __ATOMIC_RELAXED)) \
+	sched_yield()
 
 static inline void fixture_open(struct __test_metadata *_metadata,
 				struct vm *vm, const struct vm_ops *ops,

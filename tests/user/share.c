@@ -535,12 +535,12 @@ TEST_F_TIMEOUT(share, fork_while_threads_work, SLOW)
 		EXPECT_EQ(0, end_of(pid));
 		shared = mark;
 	}
+	for_each_memory(m)
+		await_first(c[m].rounds);
 	stop = true;
 	for (i = 0; i < NR_MEMORY + 1; i++)
 		pthread_join(thread[i], NULL);
 	EXPECT_EQ(0, errors);
-	for_each_memory(m)
-		EXPECT_LT(0, c[m].rounds);
 	memset(counter, 0, 4 * PAGE);
 	EXPECT_EQ('p', *place_of(vm, PRIVATE_FILE));
 	EXPECT_EQ('p', *place_of(vm, PRIVATE_ANON));
