@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * What a program reads of itself in /proc (ALTVM_PROC).  In the place of maps,
- * statm and status it gets a memfd with what they would say if altvm's areas
- * were mappings of the kernel, and the window were not there.
+ * smaps, statm and status it gets a memfd with what they would say if altvm's
+ * areas were mappings of the kernel, and the window were not there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,28 +12,11 @@
 #include <unistd.h>
 
 #include "preload.h"
+#include "proc.h"
 #include "sys.h"
-
-/* A line with a path. */
-#define LINE_SIZE 4352
 
 /* Where a path starts in a line of maps. */
 #define PATH_COLUMN 73
-
-/**
- * struct reader - a file that is read line by line
- * @fd: the file
- * @pos: what comes next in @buffer
- * @length: how much is in @buffer
- * @buffer: a part of the file
- * @line: the last line, without its end
- */
-struct reader {
-	int fd;
-	size_t pos, length;
-	char buffer[1024];
-	char line[LINE_SIZE];
-};
 
 static bool reader_open(struct reader *in, const char *path)
 {
@@ -57,7 +40,13 @@ static int next_char(struct reader *in)
 	return (unsigned char)in->buffer[in->pos++];
 }
 
-static bool next_line(struct reader *in)
+/**
+ * proc_next_line() - read a line
+ * @in: its @line is the line, without its end
+ *
+ * Return: false at the end of the file.
+ */
+bool proc_next_line(struct reader *in)
 {
 	size_t length = 0;
 	int c;
@@ -70,12 +59,24 @@ static bool next_line(struct reader *in)
 	return c >= 0 || length;
 }
 
-static void put(int out, const char *text)
+/**
+ * proc_put() - write to a file that is being made
+ * @out: the file
+ * @text: what
+ */
+void proc_put(int out, const char *text)
 {
 	sys_write(out, text, strlen(text));
 }
 
-static unsigned long parse(const char *text, unsigned int base)
+/**
+ * proc_number() - the number at the start of a text
+ * @text: as /proc has them
+ * @base: 10 or 16
+ *
+ * Return: 0 if there is none.
+ */
+unsigned long proc_number(const char *text, unsigned int base)
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned long value = 0;
@@ -89,6 +90,7 @@ static unsigned long parse(const char *text, unsigned int base)
 	return value;
 }
 
+/* The file with a line for each area. */
 static bool open_areas(struct reader *in, const struct window *window)
 {
 	char path[48] = "/proc/self/fdinfo/";
@@ -110,14 +112,22 @@ static bool is_own_window(const char *line, bool *own)
 	return true;
 }
 
-/* As a line of maps, without altvm's flags in brackets, the path in its column. */
-static void put_area(int out, char *line)
+/**
+ * proc_put_area() - write an area as a line of maps
+ * @out: the file that is being made
+ * @line: altvm's line of it
+ * @arg: nothing
+ *
+ * It goes without altvm's flags in brackets, the path in its column.
+ */
+void proc_put_area(int out, const char *line, void *arg)
 {
 	char spaces[PATH_COLUMN + 1];
-	char *end = line, *path;
+	const char *end = line, *path;
 	size_t length;
 	int field;
 
+	(void)arg;
 	for (field = 0; field < 5; field++) {
 		end += strspn(end, " ");
 		end += strcspn(end, " ");
@@ -132,57 +142,70 @@ static void put_area(int out, char *line)
 	if (*path && length < PATH_COLUMN)
 		sys_write(out, spaces, PATH_COLUMN - length);
 	else
-		put(out, " ");
-	put(out, path);
-	put(out, "\n");
+		proc_put(out, " ");
+	proc_put(out, path);
+	proc_put(out, "\n");
 }
 
-static void put_areas(int out, const struct window *window)
+/**
+ * proc_is_area() - does a line start with a range of addresses?
+ * @line: of maps, smaps or altvm's own
+ */
+bool proc_is_area(const char *line)
+{
+	size_t digits = strspn(line, "0123456789abcdef");
+
+	return digits && line[digits] == '-';
+}
+
+/**
+ * proc_put_areas() - write something of each area in the window
+ * @out: the file that is being made
+ * @window: this process'
+ * @put_area: gets altvm's line of an area
+ * @arg: for @put_area
+ */
+void proc_put_areas(int out, const struct window *window,
+		    proc_put_area_fn *put_area, void *arg)
 {
 	struct reader in;
 	bool own = false;
 
 	if (!open_areas(&in, window))
 		return;
-	while (next_line(&in)) {
+	while (proc_next_line(&in)) {
 		if (is_own_window(in.line, &own))
 			continue;
-		if (own && strspn(in.line, "0123456789abcdef") &&
-		    in.line[strspn(in.line, "0123456789abcdef")] == '-')
-			put_area(out, in.line);
+		if (own && proc_is_area(in.line))
+			put_area(out, in.line, arg);
 	}
 	sys_close(in.fd);
 }
 
 static void put_maps(int out, const struct window *window, struct reader *in)
 {
-	while (next_line(in)) {
-		if (parse(in->line, 16) == window->start) {
-			put_areas(out, window);
+	while (proc_next_line(in)) {
+		if (proc_number(in->line, 16) == window->start) {
+			proc_put_areas(out, window, proc_put_area, NULL);
 		} else {
-			put(out, in->line);
-			put(out, "\n");
+			proc_put(out, in->line);
+			proc_put(out, "\n");
 		}
 	}
 }
-
-/**
- * struct sizes - of what is in the window, in kB
- * @mapped: by areas
- * @locked: of that
- */
-struct sizes {
-	unsigned long mapped, locked;
-};
 
 static unsigned long number_after(const char *line, const char *word)
 {
 	const char *at = strstr(line, word);
 
-	return at ? parse(at + strlen(word), 10) : 0;
+	return at ? proc_number(at + strlen(word), 10) : 0;
 }
 
-static struct sizes read_sizes(const struct window *window)
+/**
+ * proc_sizes() - what there is in the window
+ * @window: this process'
+ */
+struct sizes proc_sizes(const struct window *window)
 {
 	struct sizes sizes = { 0 };
 	struct reader in;
@@ -190,11 +213,12 @@ static struct sizes read_sizes(const struct window *window)
 
 	if (!open_areas(&in, window))
 		return sizes;
-	while (!own && next_line(&in)) {
+	while (!own && proc_next_line(&in)) {
 		if (!is_own_window(in.line, &own) || !own)
 			continue;
 		sizes.mapped = number_after(in.line, " mapped ");
 		sizes.locked = number_after(in.line, " locked ");
+		sizes.swapped = number_after(in.line, " swapped ");
 	}
 	sys_close(in.fd);
 	return sizes;
@@ -215,7 +239,7 @@ static bool has_other_size(const char *line, const struct window *window,
 
 	if (!colon)
 		return false;
-	*size = parse(colon + 1 + strspn(colon + 1, " \t"), 10);
+	*size = proc_number(colon + 1 + strspn(colon + 1, " \t"), 10);
 	if (!strncmp(line, "VmLck:", 6)) {
 		*size += sizes.locked;
 		return true;
@@ -233,25 +257,25 @@ static void put_size(int out, char *line, unsigned long size)
 	size_t length = format_number(number, size, 10);
 
 	strchr(line, ':')[1] = '\0';
-	put(out, line);
-	put(out, "\t");
+	proc_put(out, line);
+	proc_put(out, "\t");
 	for (; length < 8; length++)
-		put(out, " ");
-	put(out, number);
-	put(out, " kB\n");
+		proc_put(out, " ");
+	proc_put(out, number);
+	proc_put(out, " kB\n");
 }
 
 static void put_status(int out, const struct window *window, struct reader *in)
 {
-	struct sizes sizes = read_sizes(window);
+	struct sizes sizes = proc_sizes(window);
 	unsigned long size;
 
-	while (next_line(in)) {
+	while (proc_next_line(in)) {
 		if (has_other_size(in->line, window, sizes, &size)) {
 			put_size(out, in->line, size);
 		} else {
-			put(out, in->line);
-			put(out, "\n");
+			proc_put(out, in->line);
+			proc_put(out, "\n");
 		}
 	}
 }
@@ -259,28 +283,27 @@ static void put_status(int out, const struct window *window, struct reader *in)
 /* In pages; the first number is the size, the second what is resident. */
 static void put_statm(int out, const struct window *window, struct reader *in)
 {
-	struct sizes sizes = read_sizes(window);
+	struct sizes sizes = proc_sizes(window);
 	unsigned long size;
 	char number[24];
 
-	if (!next_line(in))
+	if (!proc_next_line(in))
 		return;
-	size = real_size(parse(in->line, 10),
+	size = real_size(proc_number(in->line, 10),
 			 (window->end - window->start) / PAGE_SIZE,
 			 sizes.mapped / 4);
 	format_number(number, size, 10);
-	put(out, number);
-	put(out, in->line + strcspn(in->line, " "));
-	put(out, "\n");
+	proc_put(out, number);
+	proc_put(out, in->line + strcspn(in->line, " "));
+	proc_put(out, "\n");
 }
-
-typedef void put_fn(int out, const struct window *window, struct reader *in);
 
 static const struct {
 	const char *name;
-	put_fn *put;
+	proc_put_fn *put;
 } files[] = {
 	{ "maps", put_maps },
+	{ "smaps", smaps_put },
 	{ "statm", put_statm },
 	{ "status", put_status },
 };
@@ -301,7 +324,7 @@ static const char *skip_self(const char *path)
 	return NULL;
 }
 
-static put_fn *find_file(const char *path)
+static proc_put_fn *find_file(const char *path)
 {
 	const char *name = skip_self(path);
 	size_t i;
@@ -331,7 +354,7 @@ static bool read_path(char *path, size_t size, uintptr_t from)
 	return got > 0;
 }
 
-static long make_file(put_fn *put_file, const struct window *window,
+static long make_file(proc_put_fn *put_file, const struct window *window,
 		      const char *path, int flags)
 {
 	struct reader in;
@@ -359,7 +382,7 @@ static long make_file(put_fn *put_file, const struct window *window,
 long proc_open(uintptr_t path, int flags)
 {
 	const struct window *window = window_get();
-	put_fn *put_file;
+	proc_put_fn *put_file;
 	char name[48];
 
 	if (!window || !window->config.proc ||
