@@ -66,16 +66,15 @@ static int populate_map(struct altvm_space *space, struct altvm_leaf *leaf,
 }
 
 /*
- * Populate [start, end), part of one leaf and no more than a batch.  With @write it
+ * Populate [start, *end), part of one leaf and no more than a batch.  With @write it
  * gets @pages, in which those that are there already need no other; what is not used
- * stays in the array.  @swapped: out: an address that
- * must be paged in first.
- * Return: 0, -EAGAIN if the area has changed or @swapped is set, -ENOMEM, as
- * altvm_fault_store().
+ * stays in the array.  @end: out: the first page that must be paged in first, if there
+ * is one.
+ * Return: 0, -EAGAIN if the area has changed, -ENOMEM, as altvm_fault_store().
  */
 static int populate_batch(struct altvm_space *space, unsigned long start,
-			  unsigned long end, unsigned long attr, bool write,
-			  struct page **pages, unsigned long *swapped)
+			  unsigned long *end, unsigned long attr, bool write,
+			  struct page **pages)
 {
 	struct altvm_leaf *leaf = altvm_store_get(space, start);
 	struct altvm_area area;
@@ -84,31 +83,32 @@ static int populate_batch(struct altvm_space *space, unsigned long start,
 	if (!leaf)
 		return -ENOMEM;
 	mutex_lock(&leaf->lock);
-	if (!altvm_tree_next(space, start, end, &area) || area.start > start ||
-	    area.end < end || area.attr != attr)
+	if (!altvm_tree_next(space, start, *end, &area) || area.start > start ||
+	    area.end < *end || area.attr != attr)
 		ret = -EAGAIN;
 	else if (altvm_leaf_prepare(leaf))
 		ret = -ENOMEM;
 
-	for (unsigned long addr = start; !ret && addr < end;
+	for (unsigned long addr = start; !ret && addr < *end;
 	     addr += PAGE_SIZE) {
-		if (!altvm_page_is_slot(altvm_leaf_page(leaf, addr))) {
+		if (altvm_page_is_slot(altvm_leaf_page(leaf, addr)))
+			*end = addr;
+		else
 			ret = populate_page(space, leaf, addr, attr, write,
 					    pages++);
-			continue;
-		}
-		*swapped = addr;
-		ret = -EAGAIN;
 	}
-	if (!ret)
-		ret = populate_map(space, leaf, start, end, attr, write);
+	if (!ret && *end > start)
+		ret = populate_map(space, leaf, start, *end, attr, write);
 	mutex_unlock(&leaf->lock);
 	return ret;
 }
 
-/* Which pages of a batch are there, and this space's alone: a bit for each. */
+/*
+ * Which pages of a batch are there, and this space's alone: a bit for each.
+ * @nr: how many; out: fewer if one is paged out, up to that.
+ */
 static u64 populate_peek(struct altvm_space *space, unsigned long addr,
-			 unsigned long nr)
+			 unsigned long *nr)
 {
 	struct altvm_leaf *leaf = altvm_store_find(space, addr);
 	u64 there = 0;
@@ -116,34 +116,47 @@ static u64 populate_peek(struct altvm_space *space, unsigned long addr,
 	if (!leaf || !READ_ONCE(leaf->nr))
 		return 0;
 	guard(mutex)(&leaf->lock);
-	if (altvm_leaf_is_shared(leaf))
-		return 0;
-	for (unsigned long i = 0; i < nr; i++, addr += PAGE_SIZE)
-		if (altvm_page_is_real(altvm_leaf_page(leaf, addr)))
+	for (unsigned long i = 0; i < *nr; i++, addr += PAGE_SIZE) {
+		struct page *page = altvm_leaf_page(leaf, addr);
+
+		if (altvm_page_is_slot(page))
+			*nr = i;
+		else if (altvm_page_is_real(page))
 			there |= BIT_ULL(i);
-	return there;
+	}
+	return altvm_leaf_is_shared(leaf) ? 0 : there;
 }
 
-/* Pages for a batch, as far as it is going to need them. */
+/*
+ * Pages for a batch, as far as it is going to need them.  Nobody is killed for the
+ * sake of more than one at a time.
+ * @nr: how many pages the batch has; out: how many have what they need, none if the
+ * first is paged out.
+ */
 static int populate_alloc(struct altvm_space *space, unsigned long addr,
-			  unsigned long nr, unsigned long attr,
+			  unsigned long *nr, unsigned long attr,
 			  struct page **pages)
 {
 	u64 there = populate_peek(space, addr, nr);
+	gfp_t gfp = __GFP_ZERO;
 
-	for (unsigned long i = 0; i < nr; i++, addr += PAGE_SIZE) {
-		if (there & BIT_ULL(i))
-			continue;
-		pages[i] =
-			altvm_policy_alloc(space, attr, NULL, addr, __GFP_ZERO);
-		if (!pages[i])
-			return -ENOMEM;
+	for (unsigned long i = 0; i < *nr; i++, addr += PAGE_SIZE) {
+		if (!(there & BIT_ULL(i))) {
+			pages[i] = altvm_policy_alloc(space, attr, NULL, addr,
+						      gfp);
+			if (!pages[i] && !i)
+				return -ENOMEM;
+			if (!pages[i])
+				*nr = i;
+		}
+		gfp |= __GFP_NORETRY | __GFP_NOWARN;
 	}
 	return 0;
 }
 
 /*
- * Populate from *addr on as far as one batch goes.
+ * Populate from *addr on as far as one batch goes, or up to what is paged out: where
+ * there is little memory, a whole batch might never be in at the same time.
  * Return: 0, also if nothing was done since the area has changed; -EACCES for an area
  * without the rights and for files; -ENOMEM, -EINTR, as altvm_fault_store().
  */
@@ -151,7 +164,7 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 			 const struct populate *p)
 {
 	struct page *pages[POPULATE_BATCH] = {};
-	unsigned long nr, end, swapped = 0;
+	unsigned long nr, end, done;
 	struct altvm_area area;
 	bool write;
 	int ret;
@@ -170,18 +183,18 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 		return 0;
 	}
 	nr = min_t(unsigned long, (end - *addr) >> PAGE_SHIFT, POPULATE_BATCH);
-	end = *addr + (nr << PAGE_SHIFT);
-	ret = write ? populate_alloc(space, *addr, nr, area.attr, pages) : 0;
-	if (!ret)
-		ret = populate_batch(space, *addr, end, area.attr, write, pages,
-				     &swapped);
+	ret = write ? populate_alloc(space, *addr, &nr, area.attr, pages) : 0;
+	done = end = *addr + (nr << PAGE_SHIFT);
+	if (!ret && nr)
+		ret = populate_batch(space, *addr, &done, area.attr, write,
+				     pages);
 	for (unsigned long i = 0; i < nr; i++)
 		if (pages[i])
 			put_page(pages[i]);
 	if (!ret)
-		*addr = end;
-	if (swapped)
-		ret = altvm_swap_bring(space, swapped);
+		*addr = done;
+	if (!ret && (!nr || done < end))
+		ret = altvm_swap_bring(space, done);
 	if (ret == -EIO)
 		return -EFAULT;
 	return ret == -EAGAIN ? 0 : ret;

@@ -1216,6 +1216,35 @@ TEST_F_TIMEOUT(pressure, twice_the_memory_of_a_group, SLOW)
 	EXPECT_EQ(0, memcg_close(&g));
 }
 
+/* Neither all of it nor a part that is brought in at a time has room. */
+TEST_F_TIMEOUT(pressure, populate_in_a_small_group, SLOW)
+{
+	const size_t pages = 512;
+	struct memcg g;
+	pid_t pid;
+	char *p;
+
+	if (!has_swap())
+		SKIP(return, "no swap");
+	ASSERT_TRUE(memcg_open(&g, 64 * PAGE, true));
+	p = vm_map_at(&self->vm, 0, pages, RW);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		CHECK(!memcg_enter(&g));
+		fill(p, pages, 5000);
+		CHECK(!advise(&self->vm, p, pages, MADV_POPULATE_READ));
+		CHECK(!wrong(p, pages, 5000));
+		CHECK(!advise(&self->vm, p, pages, MADV_POPULATE_WRITE));
+		CHECK(!wrong(p, pages, 5000));
+		_exit(0);
+	}
+	EXPECT_EQ(0, end_of(pid));
+	EXPECT_EQ(0, memcg_kills(&g));
+	EXPECT_EQ(0, memcg_close(&g));
+}
+
 /* And a child of a process that has it already. */
 TEST_F_TIMEOUT(pressure, family_in_a_group, SLOW)
 {
