@@ -184,7 +184,8 @@ static int populate_some(struct altvm_space *space, unsigned long *addr,
 	}
 	nr = min_t(unsigned long, (end - *addr) >> PAGE_SHIFT, POPULATE_BATCH);
 	ret = write ? populate_alloc(space, *addr, &nr, area.attr, pages) : 0;
-	done = end = *addr + (nr << PAGE_SHIFT);
+	end = *addr + (nr << PAGE_SHIFT);
+	done = end;
 	if (!ret && nr)
 		ret = populate_batch(space, *addr, &done, area.attr, write,
 				     pages);

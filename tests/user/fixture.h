@@ -17,9 +17,11 @@
 #define SLOW 300
 
 /* Until another thread has counted: on a busy machine it may not have begun. */
-#define await_first(count)                                   \
-	while (!__atomic_load_n(&(count), __ATOMIC_RELAXED)) \
-	sched_yield()
+#define await_first(count)                                           \
+	do {                                                         \
+		while (!__atomic_load_n(&(count), __ATOMIC_RELAXED)) \
+			sched_yield();                               \
+	} while (0)
 
 static inline void fixture_open(struct __test_metadata *_metadata,
 				struct vm *vm, const struct vm_ops *ops,
