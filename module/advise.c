@@ -146,6 +146,7 @@ static int advise_locked(struct altvm_space *space, unsigned long start,
 		/* madvise(2): resources are temporarily unavailable. */
 		if (ret == -ENOMEM)
 			ret = -EAGAIN;
+		cond_resched();
 	}
 	return ret ?: holes;
 }

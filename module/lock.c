@@ -66,6 +66,7 @@ static int lock_areas(struct altvm_space *space, unsigned long start,
 		altvm_area_clip(&area, start, end);
 		ret = lock_area(space, &area, lock);
 		start = area.end;
+		cond_resched();
 	}
 	return ret;
 }

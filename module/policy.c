@@ -558,6 +558,7 @@ static int bind_check(struct altvm_space *space, struct bind *bind)
 		ret = altvm_migrate_check(space, &area, &bind->move.nodes);
 		if (ret)
 			return ret;
+		cond_resched();
 	}
 	return any ? 0 : -EFAULT;
 }
@@ -623,6 +624,7 @@ static int bind_locked(struct altvm_space *space, struct bind *bind)
 		ret = bind_area(space, &area, bind->policy, bind->move.attr);
 		if (ret)
 			break;
+		cond_resched();
 	}
 	return ret;
 }
