@@ -270,7 +270,8 @@ static int fault_check(struct altvm_fault *f)
 /* As fault_check() and altvm_filefault_handle(). */
 static int fault_try(struct altvm_fault *f)
 {
-	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+	struct altvm_leaf *leaf = f->leaf ?:
+					    altvm_store_find(f->space, f->addr);
 	int ret;
 
 	if (unlikely(!leaf)) {
@@ -282,6 +283,7 @@ static int fault_try(struct altvm_fault *f)
 		if (!leaf)
 			return -ENOMEM;
 	}
+	f->leaf = leaf;
 	if (f->need && !f->page && !altvm_fault_alloc(f))
 		return -ENOMEM;
 
@@ -363,7 +365,7 @@ static int fault_handle(struct altvm_fault *f)
 	int ret;
 
 	do {
-		ret = fault_try(f);
+		ret = f->fetch ? -EAGAIN : fault_try(f);
 		if (unlikely(ret == -EBUSY))
 			ret = altvm_tree_wait(f->space, f->addr) ?: -EAGAIN;
 		else if (unlikely(ret == -ENOENT))
@@ -536,9 +538,24 @@ static bool fault_must_attach(struct vm_fault *vmf, struct altvm_space *space)
 	       !READ_ONCE(space->amm) && altvm_slot_has_room(NULL);
 }
 
+/* Has a file area nothing stored, so that a page of the file is needed? */
+static bool fault_may_fetch(struct altvm_fault *f)
+{
+	bool stored = false;
+
+	f->leaf = altvm_store_find(f->space, f->addr);
+	if (f->leaf) {
+		mutex_lock(&f->leaf->lock);
+		stored = altvm_leaf_page(f->leaf, f->addr);
+		mutex_unlock(&f->leaf->lock);
+	}
+	return !stored && fault_allowed(f) && altvm_filefault_is_attached(f) &&
+	       !altvm_file_is_cut(f->fa, f->addr);
+}
+
 /*
- * Where there may be files, a write does not always need a new page; and there may be
- * a policy for it.
+ * Where there may be files, a write does not always need a new page, but perhaps one of
+ * the file; and there may be a policy for it.
  */
 static void fault_guess(struct altvm_fault *f)
 {
@@ -548,6 +565,8 @@ static void fault_guess(struct altvm_fault *f)
 		return;
 	f->need = !(f->attr & VM_SHARED);
 	f->copy = f->fa;
+	if (f->fa && fault_may_fetch(f))
+		altvm_filefault_want(f);
 }
 
 /*

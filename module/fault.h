@@ -14,6 +14,7 @@
  * @space: where
  * @addr: page-aligned
  * @vmf: the core's; NULL if it is no fault
+ * @leaf: of @addr, once it has been found; it stays
  * @write: is it a write?
  * @present: is there a PTE, which does not let write?
  * @mapped: is it of @cached?
@@ -39,6 +40,7 @@ struct altvm_fault {
 	struct altvm_space *space;
 	unsigned long addr;
 	struct vm_fault *vmf;
+	struct altvm_leaf *leaf;
 	bool write, present, mapped, need, copy, fetch, locked, ask, asked;
 	unsigned long attr;
 	struct altvm_file_area *fa;
