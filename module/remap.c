@@ -297,13 +297,18 @@ static long more_locked(const struct remap *r)
 	return (r->area.attr & VM_LOCKED ? more : 0) - (long)r->target.locked;
 }
 
+/* As vma_to_resize() in mm/: who is over a limit already may still move and shrink. */
 static int charge(struct altvm_space *space, const struct remap *r, long pages)
 {
-	bool data = altvm_attr_is_data(r->area.attr);
-	int ret;
+	bool is_data = altvm_attr_is_data(r->area.attr);
+	long total = pages - (long)r->target.total;
+	long data = (is_data ? pages : 0) - (long)r->target.data;
+	int ret = 0;
 
-	ret = altvm_limits_charge(space, pages - (long)r->target.total,
-				  (data ? pages : 0) - (long)r->target.data);
+	if (pages > 0)
+		ret = altvm_limits_charge(space, total, data, is_data);
+	else
+		altvm_limits_uncharge(space, -total, -data);
 	if (!ret)
 		altvm_limits_count_locked(space, more_locked(r));
 	return ret;
