@@ -656,8 +656,7 @@ static int map_locked(struct altvm_space *space, struct map_request *req,
 		return ret;
 
 	more = map_count(req, &old);
-	ret = altvm_limits_charge(space, more.total, more.data,
-				  more.data > 0);
+	ret = altvm_limits_charge(space, more.total, more.data, more.data > 0);
 	if (ret)
 		return ret;
 	altvm_limits_count_locked(space, more.locked);

@@ -155,8 +155,8 @@ static long process_madvise_part(const struct window *window, int pidfd,
 {
 	long ret = process_madvise_altvm(window, pidfd, part, advice);
 
-	if (ret >= 0 || (ret != -ENXIO &&
-			 window_has(window, (uintptr_t)part->iov_base))) {
+	if (ret >= 0 ||
+	    (ret != -ENXIO && window_has(window, (uintptr_t)part->iov_base))) {
 		count(CALL_PROCESS_MADVISE, ALTVM);
 		return ret;
 	}

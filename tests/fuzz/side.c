@@ -775,8 +775,7 @@ static bool side_open(struct side *side)
 		return false;
 	side->vm.ops = &vm_native;
 	if (side->system == NATIVE)
-		return side->run->system == PRELOAD ||
-		       !vm_move_heap(&side->vm);
+		return side->run->system == PRELOAD || !vm_move_heap(&side->vm);
 	if (side->system == PRELOAD)
 		return true;
 	if (side->system == LIBRARY) {

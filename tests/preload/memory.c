@@ -464,13 +464,13 @@ TEST(refused_advice_by_pidfd)
 	struct iovec vec = { p, PAGE };
 
 	EXPECT_EQ(0, munmap(p, PAGE));
-	EXPECT_EQ(-1, syscall(SYS_process_madvise, pidfd, &vec, 1, MADV_COLD,
-			      0));
+	EXPECT_EQ(-1,
+		  syscall(SYS_process_madvise, pidfd, &vec, 1, MADV_COLD, 0));
 	EXPECT_EQ(ENOMEM, errno);
 	vec.iov_base = p + PAGE;
 	EXPECT_EQ(0, mlock(p + PAGE, PAGE));
-	EXPECT_EQ(-1, syscall(SYS_process_madvise, pidfd, &vec, 1,
-			      MADV_PAGEOUT, 0));
+	EXPECT_EQ(-1, syscall(SYS_process_madvise, pidfd, &vec, 1, MADV_PAGEOUT,
+			      0));
 	EXPECT_EQ(EINVAL, errno);
 }
 
