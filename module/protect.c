@@ -124,14 +124,11 @@ static void protect_note(struct altvm_space *space,
 
 /*
  * Give a part of a file area other attributes.  The space is locked.
- * Return: 0, -ENOMEM, -EACCES, or -EAGAIN if it has to be vetted first.
+ * Return: 0, -ENOMEM, or -EAGAIN if it has to be vetted first.
  */
 static int protect_file(struct altvm_space *space, struct altvm_area *area,
 			unsigned long attr, struct recheck *recheck)
 {
-	/* As do_mprotect_pkey(): VM_MAY* says what may be. */
-	if (attr & ~(attr >> 4) & VM_ACCESS_FLAGS)
-		return -EACCES;
 	if (attr & VM_ACCESS_FLAGS & ~area->fa->vetted) {
 		refcount_inc(&area->fa->refs);
 		recheck->fa = area->fa;
@@ -152,6 +149,9 @@ static int protect_area(struct altvm_space *space, struct altvm_area *area,
 	int ret;
 
 	if (prot & ~space->prot || map_deny_write_exec(area->attr, attr))
+		return -EACCES;
+	/* As do_mprotect_pkey(), before limits: VM_MAY* says what may be. */
+	if (area->fa && attr & ~(attr >> 4) & VM_ACCESS_FLAGS)
 		return -EACCES;
 	/* Another call may have changed the tree, and not the PTEs yet. */
 	if (attr == area->attr) {
