@@ -252,14 +252,26 @@ static int find_old(struct altvm_space *space, struct remap *r)
 	return 0;
 }
 
+/* May what is new of it be locked?  What is at the new place will be gone. */
+static bool may_be_locked(struct altvm_space *space, const struct remap *r)
+{
+	unsigned long more = (r->new_len - r->old_len) >> PAGE_SHIFT;
+
+	if (!(r->area.attr & VM_LOCKED) || !more)
+		return true;
+	if (r->flags & MREMAP_FIXED &&
+	    altvm_range_ok(space, r->hint, r->new_len))
+		more -= altvm_map_count(space, r->hint, r->hint + r->new_len)
+				.locked;
+	return altvm_limits_may_lock(space, more);
+}
+
 /*
  * Is it what is to be moved?  As vma_to_resize() in mm/, but for limits of what is
  * mapped.
  */
 static int check_old(struct altvm_space *space, const struct remap *r)
 {
-	unsigned long delta = r->new_len - r->old_len;
-
 	if (!r->old_len && !(r->area.attr & VM_MAYSHARE))
 		return -EINVAL;
 	if (r->old_len > r->area.end - r->old)
@@ -270,10 +282,7 @@ static int check_old(struct altvm_space *space, const struct remap *r)
 		if (pgoff + (r->new_len >> PAGE_SHIFT) < pgoff)
 			return -EINVAL;
 	}
-	if (r->area.attr & VM_LOCKED &&
-	    !altvm_limits_may_lock(space, delta >> PAGE_SHIFT))
-		return -ENOLCK;
-	return 0;
+	return may_be_locked(space, r) ? 0 : -ENOLCK;
 }
 
 /* What mremap_to() in mm/ checks of the new place. */
