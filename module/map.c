@@ -301,7 +301,8 @@ static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 			fput(vetted->file);
 	}
 	ret = altvm_file_vet_anon(req->len, req->attr & VM_ACCESS_FLAGS,
-				  req->attr & VM_NORESERVE, vetted);
+				  req->attr & (VM_NORESERVE | VM_NOHUGEPAGE),
+				  vetted);
 	if (ret)
 		return ret;
 	/* It may have been opened read-only. */
