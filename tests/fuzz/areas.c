@@ -146,6 +146,16 @@ unsigned long side_seam(unsigned long addr)
 	return seam;
 }
 
+unsigned long side_area_end(unsigned long addr)
+{
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	struct query q;
+	bool found = query(fd, addr, false, &q);
+
+	close(fd);
+	return found ? q.vma_end : 0;
+}
+
 static void list_native(struct listing *l)
 {
 	unsigned long addr = (uintptr_t)l->side->vm.base;

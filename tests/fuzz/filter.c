@@ -25,6 +25,21 @@ uint64_t filter_seam(const struct op *op, const char *base)
 	return seam && op->len > seam - addr ? seam - addr : 0;
 }
 
+/*
+ * Natively RLIMIT_DATA is looked at for each mapping, up to one that would be too
+ * much; which are one depends on their history, see above.
+ */
+uint64_t filter_first(const struct side *side, const struct op *op)
+{
+	const unsigned long addr = (uintptr_t)side->vm.base + op->addr;
+	unsigned long end;
+
+	if (side->run->script.scene.limits != RLIMIT_DATA + 1 || op->absolute)
+		return 0;
+	end = side_area_end(addr);
+	return end && op->len > end - addr ? end - addr : 0;
+}
+
 bool filter_hint(const struct side *side, const struct op *op)
 {
 	return side->run->system == PRELOAD && op->absolute;

@@ -13,6 +13,9 @@ struct side;
 /* The old length for a native mremap, if it must be another; else 0. */
 uint64_t filter_seam(const struct op *op, const char *base);
 
+/* The length for mprotect, if it must be another; else 0. */
+uint64_t filter_first(const struct side *side, const struct op *op);
+
 /*
  * Is a hint to be left out?  Those outside of a window are for the kernel if the
  * library decides.

@@ -225,6 +225,14 @@ static void do_mremap(struct side *side, const struct op *op, size_t i,
 		filter_failed_mremap(side, &clipped);
 }
 
+static long do_mprotect(struct side *side, const struct op *op, size_t i)
+{
+	if (side->system == NATIVE)
+		side->run->clip[i] = filter_first(side, op);
+	return vm_mprotect(&side->vm, address(side, op),
+			   side->run->clip[i] ?: op->len, op->prot);
+}
+
 static void do_mincore(struct side *side, const struct op *op,
 		       struct outcome *o)
 {
@@ -460,8 +468,6 @@ static long plain_call(struct side *side, const struct op *op)
 	switch (op->kind) {
 	case OP_MUNMAP:
 		return vm_munmap(vm, addr, op->len);
-	case OP_MPROTECT:
-		return vm_mprotect(vm, addr, op->len, op->prot);
 	case OP_MADVISE:
 		return vm_madvise(vm, addr, op->len, op->how);
 	case OP_MSYNC:
@@ -501,6 +507,9 @@ static void do_call(struct side *side, const struct op *op, size_t i,
 	switch (op->kind) {
 	case OP_MMAP:
 		return do_mmap(side, op, o);
+	case OP_MPROTECT:
+		o->ret = do_mprotect(side, op, i);
+		return;
 	case OP_MREMAP:
 		return do_mremap(side, op, i, o);
 	case OP_MINCORE:

@@ -20,7 +20,8 @@ enum system {
  * struct run - a script and what both systems did, in memory that processes share
  * @script: which is run
  * @system: what is compared with the native one
- * @clip: for mremap: the old length that both use; the native side says
+ * @clip: of mremap the old length, and the length of mprotect, that both use; the
+ *	native side says
  * @log: of the native side, and altvm's
  * @ns: how long operations have taken, by kind
  * @count: how many they were
@@ -76,6 +77,9 @@ void side_areas(struct side *side, const struct op *op, struct outcome *o);
 
 /* What follows natively @addr's area, if altvm may take both for one; else 0. */
 unsigned long side_seam(unsigned long addr);
+
+/* Where natively the mapping at @addr ends; 0: there is none. */
+unsigned long side_area_end(unsigned long addr);
 
 int side_file(struct side *side, int which);
 
