@@ -637,14 +637,17 @@ static int remap(struct altvm_ctx *ctx, struct remap *r)
 	return ret;
 }
 
-/* What is locked is brought in: what is new of it, and of a file what has moved. */
+/* What is locked is brought in: what is new of it; of a file what has moved, too. */
 static void populate(struct altvm_ctx *ctx, const struct remap *r,
 		     unsigned long addr, bool moved)
 {
-	unsigned long start = addr + (moved && r->area.fa ? 0 : r->old_len);
+	unsigned long old_end = addr + r->old_len;
 
-	if (r->area.attr & VM_LOCKED)
-		altvm_populate_locked(ctx, start, addr + r->new_len);
+	if (!(r->area.attr & VM_LOCKED))
+		return;
+	if (moved && r->area.fa)
+		altvm_populate_moved(ctx, addr, old_end);
+	altvm_populate_locked(ctx, old_end, addr + r->new_len);
 }
 
 /**

@@ -159,5 +159,6 @@ void filter_outcome(const struct side *side, const struct op *op,
 		o->ret = 0;
 		o->err = 0;
 		o->value = 0;
+		o->hash = 0;
 	}
 }

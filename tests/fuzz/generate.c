@@ -585,6 +585,10 @@ static bool is_wanted(struct generator *g, enum kind kind)
 		return !g->scene->lockable;
 	if (kind == OP_MUNMAP)
 		return !g->dense || !below(g, 4);
+	/* RLIMIT_STACK: which mappings are one depends natively on their history. */
+	if (g->scene->limits == RLIMIT_STACK + 1 &&
+	    (kind == OP_MREMAP || kind == OP_MLOCK))
+		return false;
 	if (kind == OP_MREMAP)
 		return !g->interleave || !g->scene->strict;
 	if (kind == OP_NODES || kind == OP_GET_MEMPOLICY)
