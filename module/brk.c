@@ -70,7 +70,7 @@ static int brk_store(struct altvm_space *space, const struct brk_move *move,
 	unsigned long pages = (move->new - move->old) >> PAGE_SHIFT;
 	int ret;
 
-	ret = altvm_limits_charge(space, pages, pages);
+	ret = altvm_limits_charge(space, pages, pages, true);
 	if (ret)
 		return ret;
 	if (attr & VM_MERGEABLE)

@@ -221,7 +221,7 @@ static const struct vm_operations_struct *shmem_ops(struct file *file)
  * altvm_file_vet_anon() - memory for MAP_SHARED | MAP_ANONYMOUS
  * @len: in bytes
  * @prot: PROT_* of mmap(2), as VM_* flags
- * @flags: VM_NORESERVE or 0
+ * @flags: VM_NORESERVE, VM_NOHUGEPAGE
  * @vetted: out
  *
  * As shmem_zero_setup() in mm/.
@@ -235,7 +235,7 @@ int altvm_file_vet_anon(unsigned long len, unsigned long prot,
 	const struct vm_operations_struct *ops;
 	struct file *file;
 
-	file = shmem_kernel_file_setup("dev/zero", len, flags);
+	file = shmem_kernel_file_setup("dev/zero", len, flags & VM_NORESERVE);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	ops = shmem_ops(file);

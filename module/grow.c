@@ -43,7 +43,7 @@ static int grow_charge(struct altvm_space *space, const struct altvm_area *area,
 	if (area->end - addr > rlimit(RLIMIT_STACK) ||
 	    (locked && !altvm_limits_may_lock(space, pages)))
 		return -ENOMEM;
-	ret = altvm_limits_charge(space, pages, 0);
+	ret = altvm_limits_charge(space, pages, 0, false);
 	if (!ret && locked)
 		altvm_limits_count_locked(space, pages);
 	return ret;

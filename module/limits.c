@@ -50,17 +50,19 @@ static bool over_data(struct altvm_space *space)
  * altvm_limits_charge() - count a new mapping
  * @space: locked
  * @total: pages that are mapped additionally; may be negative
- * @data: the same for private writable pages; RLIMIT_DATA matters if it grows
+ * @data: the same for private writable pages
+ * @is_data: RLIMIT_DATA matters
  *
  * As may_expand_vm() in mm/.
  *
  * Return: 0, or -ENOMEM if RLIMIT_AS or RLIMIT_DATA forbids it, and nothing has
  * been counted.
  */
-int altvm_limits_charge(struct altvm_space *space, long total, long data)
+int altvm_limits_charge(struct altvm_space *space, long total, long data,
+			bool is_data)
 {
 	charge(space, total, data);
-	if (!over_as(space) && (data <= 0 || !over_data(space)))
+	if (!over_as(space) && (!is_data || !over_data(space)))
 		return 0;
 	charge(space, -total, -data);
 	return -ENOMEM;

@@ -4,7 +4,8 @@
 
 #include "space.h"
 
-int altvm_limits_charge(struct altvm_space *space, long total, long data);
+int altvm_limits_charge(struct altvm_space *space, long total, long data,
+			bool is_data);
 int altvm_limits_charge_data(struct altvm_space *space, long data);
 bool altvm_limits_may_lock(struct altvm_space *space, unsigned long pages);
 unsigned long altvm_limits_locked(struct altvm_space *space);

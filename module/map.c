@@ -301,7 +301,8 @@ static int map_vet(const struct altvm_mmap *cmd, struct file *file,
 			fput(vetted->file);
 	}
 	ret = altvm_file_vet_anon(req->len, req->attr & VM_ACCESS_FLAGS,
-				  req->attr & VM_NORESERVE, vetted);
+				  req->attr & (VM_NORESERVE | VM_NOHUGEPAGE),
+				  vetted);
 	if (ret)
 		return ret;
 	/* It may have been opened read-only. */
@@ -656,7 +657,7 @@ static int map_locked(struct altvm_space *space, struct map_request *req,
 		return ret;
 
 	more = map_count(req, &old);
-	ret = altvm_limits_charge(space, more.total, more.data);
+	ret = altvm_limits_charge(space, more.total, more.data, more.data > 0);
 	if (ret)
 		return ret;
 	altvm_limits_count_locked(space, more.locked);

@@ -32,6 +32,7 @@
 #include "migrate.h"
 #include "nodes.h"
 #include "policy.h"
+#include "pte.h"
 
 #define POLICY_SHIFT __ffs(ALTVM_ATTR_POLICY)
 #define POLICY_MAX (ALTVM_ATTR_POLICY >> POLICY_SHIFT)
@@ -896,6 +897,30 @@ static int answer_area(struct altvm_space *space, struct answer *answer,
 }
 
 /*
+ * What is mapped ahead of a reader is not there yet.  With this call it is, if it may
+ * be read.  Return: 0, or -EFAULT if there is nothing that can be asked about.
+ */
+static int answer_ahead(struct altvm_space *space, const struct answer *answer,
+			unsigned long addr)
+{
+	struct altvm_leaf *leaf = altvm_store_find(space, addr);
+	int ret = 0;
+
+	addr &= PAGE_MASK;
+	if (!leaf)
+		return 0;
+	mutex_lock(&leaf->lock);
+	if (leaf->ahead && altvm_leaf_page(leaf, addr) == ALTVM_ZERO_AHEAD) {
+		if (answer->attr & VM_READ || altvm_pte_young(space, addr))
+			altvm_leaf_settle(leaf, addr, true);
+		else
+			ret = -EFAULT;
+	}
+	mutex_unlock(&leaf->lock);
+	return ret;
+}
+
+/*
  * On which node is the page at an address?  It is faulted in; but natively nothing
  * is that may not be read, whereas the kernel takes all of a window as readable.
  */
@@ -921,6 +946,7 @@ static int answer_in(struct altvm_ctx *ctx,
 		     struct answer *answer)
 {
 	struct altvm_space *space = altvm_space_enter(ctx);
+	const u32 node = MPOL_F_NODE | MPOL_F_ADDR;
 	int ret = 0;
 
 	if (IS_ERR(space))
@@ -931,8 +957,10 @@ static int answer_in(struct altvm_ctx *ctx,
 		ret = answer_area(space, answer, cmd->addr);
 	else
 		ret = answer_space(space, answer, cmd->flags & MPOL_F_NODE);
+	if (!ret && (cmd->flags & node) == node)
+		ret = answer_ahead(space, answer, cmd->addr);
 	altvm_space_leave(space);
-	if (!ret && cmd->flags & MPOL_F_ADDR && cmd->flags & MPOL_F_NODE)
+	if (!ret && (cmd->flags & node) == node)
 		ret = answer_node(answer, cmd->addr);
 	return ret;
 }

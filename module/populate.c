@@ -351,14 +351,15 @@ int altvm_populate_advised(struct altvm_ctx *ctx, unsigned long start,
 }
 
 /*
- * Have the core fault in a file area, or part of one.  The space is left.
+ * Have the core fault in a file area, or part of one.  The space is left.  @copy: what
+ * is private and can be written is copied.
  * Return: 0 or -errno; *start is moved to where it ended.
  */
 static int populate_file(unsigned long *start, unsigned long end,
-			 unsigned long attr)
+			 unsigned long attr, bool copy)
 {
 	/* As populate_vma_page_range(): what is shared is not dirtied for nothing. */
-	bool write = (attr & (VM_WRITE | VM_SHARED)) == VM_WRITE;
+	bool write = copy && (attr & (VM_WRITE | VM_SHARED)) == VM_WRITE;
 	long ret;
 
 	if (!(attr & VM_ACCESS_FLAGS))
@@ -403,7 +404,7 @@ static bool is_wanted(const struct altvm_area *area, unsigned long need)
  * Return: 0; -EAGAIN if the area is not done; an error of the area.
  */
 static int populate_area(struct altvm_ctx *ctx, unsigned long *start,
-			 unsigned long end, unsigned long need,
+			 unsigned long end, unsigned long need, bool copy,
 			 unsigned long *area_end)
 {
 	struct altvm_space *space = altvm_space_enter(ctx);
@@ -426,19 +427,19 @@ static int populate_area(struct altvm_ctx *ctx, unsigned long *start,
 	}
 	altvm_space_leave(space);
 	if (ret > 0 && *start < area.end)
-		ret = populate_file(start, area.end, area.attr);
+		ret = populate_file(start, area.end, area.attr, copy);
 	return min(ret, 0);
 }
 
 static int populate_areas(struct altvm_ctx *ctx, unsigned long start,
-			  unsigned long end, unsigned long need,
+			  unsigned long end, unsigned long need, bool copy,
 			  bool ignore_errors)
 {
 	unsigned long area_end;
 	int ret;
 
 	while (start < end) {
-		ret = populate_area(ctx, &start, end, need, &area_end);
+		ret = populate_area(ctx, &start, end, need, copy, &area_end);
 		if (!ret || ret == -EAGAIN)
 			continue;
 		if (!ignore_errors || ret == -EINTR || ret == -ENXIO)
@@ -464,7 +465,7 @@ static int populate_areas(struct altvm_ctx *ctx, unsigned long start,
 int altvm_populate_range(struct altvm_ctx *ctx, unsigned long start,
 			 unsigned long end, bool ignore_errors)
 {
-	return populate_areas(ctx, start, end, 0, ignore_errors);
+	return populate_areas(ctx, start, end, 0, true, ignore_errors);
 }
 
 /**
@@ -478,5 +479,21 @@ int altvm_populate_range(struct altvm_ctx *ctx, unsigned long start,
 void altvm_populate_locked(struct altvm_ctx *ctx, unsigned long start,
 			   unsigned long end)
 {
-	populate_areas(ctx, start, end, VM_LOCKED, true);
+	populate_areas(ctx, start, end, VM_LOCKED, true, true);
+}
+
+/**
+ * altvm_populate_moved() - map what is locked of a file again, after it has moved
+ * @ctx: the file's
+ * @start: page-aligned
+ * @end: exclusive
+ *
+ * Of what is private and has not been copied no copy is made: it follows the file.
+ *
+ * Context: as altvm_populate_range().
+ */
+void altvm_populate_moved(struct altvm_ctx *ctx, unsigned long start,
+			  unsigned long end)
+{
+	populate_areas(ctx, start, end, VM_LOCKED, false, true);
 }

@@ -12,5 +12,7 @@ int altvm_populate_range(struct altvm_ctx *ctx, unsigned long start,
 			 unsigned long end, bool ignore_errors);
 void altvm_populate_locked(struct altvm_ctx *ctx, unsigned long start,
 			   unsigned long end);
+void altvm_populate_moved(struct altvm_ctx *ctx, unsigned long start,
+			  unsigned long end);
 
 #endif /* ALTVM_POPULATE_H */

@@ -31,6 +31,18 @@
 /* Up to so many pages it is cheaper to map anew than to flush everything. */
 #define REMAP_MAX 16
 
+/* After so many pieces of memory to be populated, what is between counts, too. */
+#define PIECES_MAX 8
+
+/**
+ * struct piece - what is locked and to be populated
+ * @start: its first address
+ * @end: exclusive
+ */
+struct piece {
+	unsigned long start, end;
+};
+
 /**
  * struct change - what the first step has done, for the second
  * @start: of the range in which something changed
@@ -42,11 +54,13 @@
  * @files: some of it is of a file, so that PTEs are not in the store only
  * @locked: some of that is locked: PTEs are to stay, for they hold the pages
  * @populate: where what is locked is to be populated
- * @populate_end: exclusive
+ * @nr_populate: how many of those there are
  */
 struct change {
-	unsigned long start, end, attr, changes, populate, populate_end;
+	unsigned long start, end, attr, changes;
 	bool none, narrow, files, locked;
+	struct piece populate[PIECES_MAX];
+	unsigned int nr_populate;
 };
 
 /**
@@ -63,6 +77,8 @@ struct recheck {
 static void protect_note_locked(const struct altvm_area *area,
 				unsigned long attr, struct change *change)
 {
+	struct piece *piece;
+
 	change->locked |= !!area->fa;
 	/*
 	 * As natively, what becomes writable gets copies at once.  Of a file that
@@ -71,9 +87,15 @@ static void protect_note_locked(const struct altvm_area *area,
 	if (!(attr & ~area->attr & VM_WRITE) &&
 	    !(area->fa && !(area->attr & VM_ACCESS_FLAGS)))
 		return;
-	if (!change->populate)
-		change->populate = area->start;
-	change->populate_end = area->end;
+	piece = &change->populate[change->nr_populate];
+	if (change->nr_populate && (piece[-1].end == area->start ||
+				    change->nr_populate == PIECES_MAX)) {
+		piece[-1].end = area->end;
+		return;
+	}
+	piece->start = area->start;
+	piece->end = area->end;
+	change->nr_populate++;
 }
 
 /*
@@ -102,14 +124,11 @@ static void protect_note(struct altvm_space *space,
 
 /*
  * Give a part of a file area other attributes.  The space is locked.
- * Return: 0, -ENOMEM, -EACCES, or -EAGAIN if it has to be vetted first.
+ * Return: 0, -ENOMEM, or -EAGAIN if it has to be vetted first.
  */
 static int protect_file(struct altvm_space *space, struct altvm_area *area,
 			unsigned long attr, struct recheck *recheck)
 {
-	/* As do_mprotect_pkey(): VM_MAY* says what may be. */
-	if (attr & ~(attr >> 4) & VM_ACCESS_FLAGS)
-		return -EACCES;
 	if (attr & VM_ACCESS_FLAGS & ~area->fa->vetted) {
 		refcount_inc(&area->fa->refs);
 		recheck->fa = area->fa;
@@ -131,6 +150,9 @@ static int protect_area(struct altvm_space *space, struct altvm_area *area,
 
 	if (prot & ~space->prot || map_deny_write_exec(area->attr, attr))
 		return -EACCES;
+	/* As do_mprotect_pkey(), before limits: VM_MAY* says what may be. */
+	if (area->fa && attr & ~(attr >> 4) & VM_ACCESS_FLAGS)
+		return -EACCES;
 	/* Another call may have changed the tree, and not the PTEs yet. */
 	if (attr == area->attr) {
 		protect_note(space, area, attr, VM_ACCESS_FLAGS, change);
@@ -145,7 +167,7 @@ static int protect_area(struct altvm_space *space, struct altvm_area *area,
 		ret = altvm_tree_store(space, area->start, area->end, attr,
 				       GFP_KERNEL);
 	if (ret) {
-		altvm_limits_charge_data(space, -data);
+		altvm_limits_uncharge(space, 0, data);
 		return ret;
 	}
 
@@ -311,6 +333,14 @@ static int protect_space(struct altvm_space *space, unsigned long start,
 	return ret;
 }
 
+static void populate(struct altvm_ctx *ctx, const struct change *change)
+{
+	const struct piece *piece = change->populate;
+
+	for (; piece < change->populate + change->nr_populate; piece++)
+		altvm_populate_locked(ctx, piece->start, piece->end);
+}
+
 /**
  * altvm_protect_mprotect() - ALTVM_MPROTECT
  * @ctx: the file's
@@ -347,8 +377,7 @@ int altvm_protect_mprotect(struct altvm_ctx *ctx, struct altvm_mprotect *cmd)
 		ret = protect_space(space, start, end, cmd->prot, &change,
 				    &recheck);
 		altvm_space_leave(space);
-		altvm_populate_locked(ctx, change.populate,
-				      change.populate_end);
+		populate(ctx, &change);
 		if (ret == -EAGAIN)
 			ret = altvm_file_revet(recheck.fa, recheck.attr) ?:
 				      -EAGAIN;

@@ -252,14 +252,26 @@ static int find_old(struct altvm_space *space, struct remap *r)
 	return 0;
 }
 
+/* May what is new of it be locked?  What is at the new place will be gone. */
+static bool may_be_locked(struct altvm_space *space, const struct remap *r)
+{
+	unsigned long more = (r->new_len - r->old_len) >> PAGE_SHIFT;
+
+	if (!(r->area.attr & VM_LOCKED) || !more)
+		return true;
+	if (r->flags & MREMAP_FIXED &&
+	    altvm_range_ok(space, r->hint, r->new_len))
+		more -= altvm_map_count(space, r->hint, r->hint + r->new_len)
+				.locked;
+	return altvm_limits_may_lock(space, more);
+}
+
 /*
  * Is it what is to be moved?  As vma_to_resize() in mm/, but for limits of what is
  * mapped.
  */
 static int check_old(struct altvm_space *space, const struct remap *r)
 {
-	unsigned long delta = r->new_len - r->old_len;
-
 	if (!r->old_len && !(r->area.attr & VM_MAYSHARE))
 		return -EINVAL;
 	if (r->old_len > r->area.end - r->old)
@@ -270,10 +282,7 @@ static int check_old(struct altvm_space *space, const struct remap *r)
 		if (pgoff + (r->new_len >> PAGE_SHIFT) < pgoff)
 			return -EINVAL;
 	}
-	if (r->area.attr & VM_LOCKED &&
-	    !altvm_limits_may_lock(space, delta >> PAGE_SHIFT))
-		return -ENOLCK;
-	return 0;
+	return may_be_locked(space, r) ? 0 : -ENOLCK;
 }
 
 /* What mremap_to() in mm/ checks of the new place. */
@@ -297,13 +306,18 @@ static long more_locked(const struct remap *r)
 	return (r->area.attr & VM_LOCKED ? more : 0) - (long)r->target.locked;
 }
 
+/* As vma_to_resize() in mm/: who is over a limit already may still move and shrink. */
 static int charge(struct altvm_space *space, const struct remap *r, long pages)
 {
-	bool data = altvm_attr_is_data(r->area.attr);
-	int ret;
+	bool is_data = altvm_attr_is_data(r->area.attr);
+	long total = pages - (long)r->target.total;
+	long data = (is_data ? pages : 0) - (long)r->target.data;
+	int ret = 0;
 
-	ret = altvm_limits_charge(space, pages - (long)r->target.total,
-				  (data ? pages : 0) - (long)r->target.data);
+	if (pages > 0)
+		ret = altvm_limits_charge(space, total, data, is_data);
+	else
+		altvm_limits_uncharge(space, -total, -data);
 	if (!ret)
 		altvm_limits_count_locked(space, more_locked(r));
 	return ret;
@@ -623,14 +637,17 @@ static int remap(struct altvm_ctx *ctx, struct remap *r)
 	return ret;
 }
 
-/* What is locked is brought in: what is new of it, and of a file what has moved. */
+/* What is locked is brought in: what is new of it; of a file what has moved, too. */
 static void populate(struct altvm_ctx *ctx, const struct remap *r,
 		     unsigned long addr, bool moved)
 {
-	unsigned long start = addr + (moved && r->area.fa ? 0 : r->old_len);
+	unsigned long old_end = addr + r->old_len;
 
-	if (r->area.attr & VM_LOCKED)
-		altvm_populate_locked(ctx, start, addr + r->new_len);
+	if (!(r->area.attr & VM_LOCKED))
+		return;
+	if (moved && r->area.fa)
+		altvm_populate_moved(ctx, addr, old_end);
+	altvm_populate_locked(ctx, old_end, addr + r->new_len);
 }
 
 /**

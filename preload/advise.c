@@ -145,13 +145,18 @@ static long process_madvise_altvm(const struct window *window, int pidfd,
 	return ret < 0 ? ret : (long)arg.out_bytes;
 }
 
-/* Only who has the pidfd can tell in which of the two worlds a part is. */
+/*
+ * Only who has the pidfd can tell in which of the two worlds a part is.  But most have
+ * their windows where this process has its own: there errors are altvm's, for the
+ * kernel has none for what is not mapped in a window.
+ */
 static long process_madvise_part(const struct window *window, int pidfd,
 				 const struct iovec *part, int advice)
 {
 	long ret = process_madvise_altvm(window, pidfd, part, advice);
 
-	if (ret >= 0) {
+	if (ret >= 0 ||
+	    (ret != -ENXIO && window_has(window, (uintptr_t)part->iov_base))) {
 		count(CALL_PROCESS_MADVISE, ALTVM);
 		return ret;
 	}

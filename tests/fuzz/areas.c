@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "side.h"
@@ -115,9 +116,9 @@ static void add(struct listing *l, struct listed *a)
 	*last = *a;
 }
 
-static int file_of(struct side *side, unsigned long inode)
+static int file_of(struct side *side, dev_t dev, unsigned long inode)
 {
-	int file = inode ? side_file_by_inode(side, inode) : -1;
+	int file = inode ? side_file_by_inode(side, dev, inode) : -1;
 
 	/* Which is shared memory. */
 	return file == FILE_ZERO ? NR_FILES : file;
@@ -145,6 +146,16 @@ unsigned long side_seam(unsigned long addr)
 	return seam;
 }
 
+unsigned long side_area_end(unsigned long addr)
+{
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	struct query q;
+	bool found = query(fd, addr, false, &q);
+
+	close(fd);
+	return found ? q.vma_end : 0;
+}
+
 static void list_native(struct listing *l)
 {
 	unsigned long addr = (uintptr_t)l->side->vm.base;
@@ -157,7 +168,9 @@ static void list_native(struct listing *l)
 			.start = q.vma_start,
 			.end = q.vma_end,
 			.prot = q.vma_flags,
-			.file = file_of(l->side, q.inode),
+			.file = file_of(l->side,
+					makedev(q.dev_major, q.dev_minor),
+					q.inode),
 			.offset = q.vma_offset,
 		};
 
@@ -185,17 +198,18 @@ static unsigned int parse_flags(const char *s)
 /* A line as in /proc/PID/maps. */
 static bool parse_area(struct side *side, const char *line, struct listed *a)
 {
+	unsigned int major, minor;
 	unsigned long inode;
 	char prot[5];
 
 	memset(a, 0, sizeof(*a));
-	if (sscanf(line, "%lx-%lx %4s %lx %*s %lu", &a->start, &a->end, prot,
-		   &a->offset, &inode) != 5)
+	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu", &a->start, &a->end, prot,
+		   &a->offset, &major, &minor, &inode) != 7)
 		return false;
 	a->prot = (prot[0] == 'r') * PROT_READ | (prot[1] == 'w') * PROT_WRITE |
 		  (prot[2] == 'x') * PROT_EXEC |
 		  (prot[3] == 's') * QUERY_SHARED;
-	a->file = file_of(side, inode);
+	a->file = file_of(side, makedev(major, minor), inode);
 	return true;
 }
 

@@ -2,9 +2,11 @@
 /* What differs for a reason. */
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <sys/resource.h>
 
 #include "filter.h"
 #include "side.h"
+#include "tests/user/nodes.h"
 
 /*
  * Which mappings are one: natively it depends on their history, equal private
@@ -21,6 +23,55 @@ uint64_t filter_seam(const struct op *op, const char *base)
 		return 0;
 	seam = side_seam(addr);
 	return seam && op->len > seam - addr ? seam - addr : 0;
+}
+
+/*
+ * Natively RLIMIT_DATA is looked at for each mapping, up to one that would be too
+ * much; which are one depends on their history, see above.
+ */
+uint64_t filter_first(const struct side *side, const struct op *op)
+{
+	const unsigned long addr = (uintptr_t)side->vm.base + op->addr;
+	unsigned long end;
+
+	if (side->run->script.scene.limits != RLIMIT_DATA + 1 || op->absolute)
+		return 0;
+	end = side_area_end(addr);
+	return end && op->len > end - addr ? end - addr : 0;
+}
+
+bool filter_hint(const struct side *side, const struct op *op)
+{
+	return side->run->system == PRELOAD && op->absolute;
+}
+
+bool filter_transfer(const struct side *side, const struct op *op)
+{
+	return side->run->system == PRELOAD && op->kind == OP_READV;
+}
+
+bool filter_limit(const struct side *side, const struct op *op)
+{
+	return side->run->system == PRELOAD && op->how == RLIMIT_AS;
+}
+
+bool filter_policy(const struct side *side, const struct op *op)
+{
+	const int mode = op->prot & 7;
+
+	return side->run->system == PRELOAD &&
+	       (mode == MPOL_INTERLEAVE || mode == WEIGHTED_INTERLEAVE);
+}
+
+void *filter_elsewhere(const struct side *side, void *p, size_t len)
+{
+	const unsigned long offset = (char *)p - side->vm.base;
+
+	if (p == MAP_FAILED || offset < side->vm.len)
+		return p;
+	munmap(p, len);
+	errno = ENOMEM;
+	return MAP_FAILED;
 }
 
 static void unmap_inside(struct side *side, uint64_t addr, uint64_t len)
@@ -77,6 +128,13 @@ void filter_outcome(const struct side *side, const struct op *op,
 	/* A page elsewhere before a hole: which is found first depends on seams. */
 	if (op->kind == OP_MBIND && o->err == EIO)
 		o->err = EFAULT;
+	/* Natively the next node follows from all that was allocated before. */
+	if (op->kind == OP_GET_MEMPOLICY && op->flags == MPOL_F_NODE)
+		o->value = 0;
+	/* Where the window is full, the kernel looks, has room, and finds mistakes. */
+	if (op->kind == OP_MMAP && side->run->system == PRELOAD &&
+	    !(op->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
+		o->err = 0;
 	/*
 	 * Nor is which pages of zeroes fork takes along, and which pages are mapped
 	 * around one that is read.
@@ -92,10 +150,15 @@ void filter_outcome(const struct side *side, const struct op *op,
 		o->ret = 0;
 		o->err = 0;
 	}
-	/* Whether there is a page where none may be read tells this call. */
+	/*
+	 * Whether there is a page where none may be read tells this call; and where
+	 * a page of a file is follows from the thread's policy, not the window's.
+	 */
 	if (op->kind == OP_GET_MEMPOLICY &&
 	    op->flags == (MPOL_F_NODE | MPOL_F_ADDR)) {
 		o->ret = 0;
 		o->err = 0;
+		o->value = 0;
+		o->hash = 0;
 	}
 }

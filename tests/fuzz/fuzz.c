@@ -7,6 +7,7 @@
  * both have the zone at the same address and write down what they see.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include "hostile.h"
 #include "shrink.h"
 #include "side.h"
+#include "tests/user/nodes.h"
 #include "twins.h"
 
 /**
@@ -33,6 +35,8 @@
  * @keep: do not shrink
  * @print: print scripts, do not run them
  * @program: print the scripts of files as programs in C
+ * @library: compare with libaltvm
+ * @preload: compare with the C library and this one
  * @times: say what takes how long
  */
 struct options {
@@ -47,6 +51,8 @@ struct options {
 	bool print;
 	bool program;
 	bool times;
+	bool library;
+	const char *preload;
 };
 
 static struct options options = { .seed = 1 };
@@ -133,14 +139,43 @@ static void print_times(const struct run *run)
 	}
 }
 
-static void work(void)
+/*
+ * Both sides on one CPU, and what is there stays: else the local node would be one
+ * or another.
+ */
+static void stay_on_node(unsigned int cpu)
 {
-	struct twins t;
+	int fd = open("/proc/sys/kernel/numa_balancing", O_WRONLY | O_CLOEXEC);
+	cpu_set_t cpus;
 
-	if (!twins_init(&t, options.verbose)) {
+	if (!nodes_are_two())
+		return;
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		perror("# cannot stay on one CPU");
+	if (fd >= 0 && write(fd, "0", 1) == 1)
+		close(fd);
+}
+
+static void start(struct twins *t)
+{
+	enum system which = options.library ? LIBRARY : ALTVM;
+
+	if (options.preload)
+		which = PRELOAD;
+	if (!twins_init(t, which, options.preload, options.verbose)) {
 		perror("fuzz");
 		exit(2);
 	}
+}
+
+static void work(unsigned int cpu)
+{
+	struct twins t;
+
+	stay_on_node(cpu);
+	start(&t);
 	while (!is_enough()) {
 		uint64_t seed = shared->next++;
 
@@ -180,7 +215,7 @@ static int run_workers(void)
 	end = start + options.seconds;
 	for (i = 0; i < options.jobs; i++) {
 		if (!fork()) {
-			work();
+			work(i % sysconf(_SC_NPROCESSORS_ONLN));
 			exit(0);
 		}
 		running++;
@@ -239,10 +274,8 @@ static int replay(char **files)
 	int bad = 0;
 	struct twins t;
 
-	if (!twins_init(&t, options.verbose)) {
-		perror("fuzz");
-		return 2;
-	}
+	stay_on_node(0);
+	start(&t);
 	for (; *files; files++) {
 		if (!read_script(*files, &t.run->script)) {
 			bad = 2;
@@ -262,6 +295,7 @@ static void explain(void)
 	fputs("usage: fuzz [--seed N] [--ops N] [--scripts N] [--seconds N] [--jobs N]\n"
 	      "            [--verbose] [--keep] [--times]\n"
 	      "       fuzz [--verbose] [--keep] --replay FILE...\n"
+	      "       fuzz-preload --preload LIBRARY [OPTION]... [--replay FILE...]\n"
 	      "       fuzz --print [--seed N | FILE...]\n"
 	      "       fuzz --program FILE...\n"
 	      "       fuzz --hostile [--seed N] [--seconds N] [--jobs N]\n"
@@ -269,6 +303,8 @@ static void explain(void)
 	      "Runs random scripts natively and on altvm, and compares. On a difference\n"
 	      "prints the script, made as short as it can be (without --keep), also as a\n"
 	      "program in C. Script N is always the same: --seed N --scripts 1 repeats it.\n"
+	      "--library: altvm is called by libaltvm. --preload: by the C library, below which\n"
+	      "LIBRARY is, libaltvm-preload.so.\n"
 	      "--hostile: throws garbage at the device; the kernel log is the verdict.\n"
 	      "FUZZ_DISK: a directory on a disk, for files.\n",
 	      stderr);
@@ -290,15 +326,17 @@ static void parse_options(int argc, char **argv, bool *files)
 		{ "times", 0, NULL, 9 },
 		{ "print", 0, NULL, 10 },
 		{ "program", 0, NULL, 11 },
+		{ "library", 0, NULL, 12 },
+		{ "preload", 1, NULL, 13 },
 		{},
 	};
 	uint64_t *const numbers[] = { &options.seed, &options.ops,
 				      &options.scripts, &options.seconds,
 				      &options.jobs };
 	bool *const flags[] = {
-		&options.verbose, &options.keep,  files,
-		&options.hostile, &options.times, &options.print,
-		&options.program
+		&options.verbose, &options.keep,    files,
+		&options.hostile, &options.times,   &options.print,
+		&options.program, &options.library,
 	};
 	int c;
 
@@ -306,6 +344,8 @@ static void parse_options(int argc, char **argv, bool *files)
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
 		if (c == '?')
 			explain();
+		else if (c == 13)
+			options.preload = optarg;
 		else if (c < (int)ARRAY_SIZE(numbers))
 			*numbers[c] = strtoull(optarg, NULL, 0);
 		else
@@ -318,6 +358,8 @@ int main(int argc, char **argv)
 {
 	bool files = false;
 
+	if (argc == 5 && !strcmp(argv[1], "--serve"))
+		twins_serve(argv + 2);
 	parse_options(argc, argv, &files);
 	advice_find_known();
 	if (options.print)

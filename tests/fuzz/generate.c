@@ -4,8 +4,10 @@
 #include <linux/mempolicy.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "script.h"
+#include "tests/user/nodes.h"
 
 #define FILE_PAGES 24
 
@@ -26,6 +28,10 @@
  * @odd: how many of 100 calls have odd arguments
  * @depth: how many children the next operation is in
  * @late: how many wait
+ * @nodes: where pages are is asked, and they are not merged: one of two goes then
+ * @dense: there are few holes
+ * @interleave: memory may be interleaved, and is not moved: natively it is by
+ * addresses, but after mremap() by those where it was touched first
  */
 struct generator {
 	struct rng rng;
@@ -33,6 +39,9 @@ struct generator {
 	unsigned int odd;
 	unsigned int depth;
 	unsigned int late;
+	bool nodes;
+	bool dense;
+	bool interleave;
 };
 
 static uint64_t below(struct generator *g, uint64_t n)
@@ -66,16 +75,25 @@ static const int all_advice[] = {
 	MADV_MERGEABLE,	     MADV_UNMERGEABLE,
 	MADV_GUARD_INSTALL,  MADV_GUARD_REMOVE,
 	MADV_HUGEPAGE,	     MADV_NOHUGEPAGE,
+	MADV_COLLAPSE,	     MADV_COLD,
 };
 
 static int random_advice(struct generator *g)
 {
 	int advice;
 
+	if (g->scene->swap && !below(g, 3))
+		return PICK(g, MADV_PAGEOUT, MADV_PAGEOUT, MADV_COLD,
+			    MADV_WILLNEED);
 	do {
 		advice = all_advice[below(g, ARRAY_SIZE(all_advice))];
-		/* From when on what is paged out is not resident, differs. */
+		/*
+		 * From when on what is paged out is not resident, differs; and
+		 * what may go, goes when there is need.
+		 */
 	} while (!advice_is_known(advice) ||
+		 (g->scene->swap && advice == MADV_FREE) ||
+		 (g->nodes && advice == MADV_MERGEABLE) ||
 		 (!g->scene->huge && advice == MADV_COLLAPSE) ||
 		 (g->scene->strict && advice == MADV_PAGEOUT));
 	return advice;
@@ -154,7 +172,7 @@ static void random_type(struct generator *g, struct op *op)
 		op->flags |= ANON;
 	} else if (kind < 5) {
 		op->flags |= MAP_SHARED | MAP_ANONYMOUS;
-	} else if (kind < 6 && below(g, 4) == 0) {
+	} else if (kind < 6 && below(g, 4) == 0 && !g->scene->swap) {
 		op->flags |= MAP_DROPPABLE | MAP_ANONYMOUS;
 	} else {
 		op->flags |= PICK(g, MAP_SHARED, MAP_PRIVATE, MAP_PRIVATE,
@@ -169,6 +187,9 @@ static void random_mmap(struct generator *g, struct op *op)
 {
 	op->flags = PICK(g, 0, 0, MAP_FIXED, MAP_FIXED, MAP_FIXED,
 			 MAP_FIXED_NOREPLACE);
+	/* Natively what is replaced counts as data, whatever it was. */
+	if (g->scene->limits == RLIMIT_DATA + 1 && op->flags == MAP_FIXED)
+		op->flags = MAP_FIXED_NOREPLACE;
 	op->flags |= PICK(g, 0, 0, 0, 0, MAP_POPULATE, MAP_NORESERVE, MAP_STACK,
 			  MAP_POPULATE | MAP_NONBLOCK, MAP_DENYWRITE,
 			  MAP_LOCKED, MAP_GROWSDOWN);
@@ -201,6 +222,8 @@ static void random_remap(struct generator *g, struct op *op)
 			 MREMAP_MAYMOVE | MREMAP_FIXED,
 			 MREMAP_MAYMOVE | MREMAP_DONTUNMAP,
 			 MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP);
+	if (g->dense && op->flags & MREMAP_FIXED && below(g, 2))
+		op->flags |= MREMAP_DONTUNMAP;
 	op->to = random_page(g, &room) * PAGE;
 	room = g->scene->pages * PAGE - op->to;
 	if (op->len > LARGE)
@@ -249,11 +272,33 @@ static void random_file_op(struct generator *g, struct op *op)
 	}
 }
 
+/* Also nodes that there are only on larger machines, or nowhere. */
+static void random_nodes(struct generator *g, struct op *op)
+{
+	op->prot = PICK(g, MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND,
+			MPOL_INTERLEAVE, MPOL_LOCAL, PREFERRED_MANY,
+			WEIGHTED_INTERLEAVE);
+	if (!g->interleave &&
+	    (op->prot == MPOL_INTERLEAVE || op->prot == WEIGHTED_INTERLEAVE))
+		op->prot = MPOL_BIND;
+	if (!below(g, 4))
+		op->prot |= PICK(g, MPOL_F_STATIC_NODES, MPOL_F_RELATIVE_NODES,
+				 NUMA_BALANCING);
+	op->value = PICK(g, 1, 2, 3);
+	if ((op->prot & 7) == MPOL_DEFAULT || (op->prot & 7) == MPOL_LOCAL)
+		op->value = 0;
+	op->off = 64;
+	if (!below(g, 10))
+		op->value = PICK(g, 0, 1, 2, 4, 5, 1UL << 62);
+	if (!below(g, 20))
+		op->off = PICK(g, 0, 1, 2, 3, 63, 65);
+}
+
 static void random_policy(struct generator *g, struct op *op)
 {
 	if (op->kind == OP_GET_MEMPOLICY) {
 		op->flags = PICK(g, MPOL_F_ADDR, MPOL_F_ADDR, 0,
-				 MPOL_F_ADDR | MPOL_F_NODE,
+				 MPOL_F_ADDR | MPOL_F_NODE, MPOL_F_NODE,
 				 MPOL_F_MEMS_ALLOWED);
 		if (!(op->flags & MPOL_F_ADDR)) {
 			op->absolute = true;
@@ -262,10 +307,14 @@ static void random_policy(struct generator *g, struct op *op)
 		op->len = 0;
 		return;
 	}
-	op->prot = PICK(g, MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND,
-			MPOL_INTERLEAVE, MPOL_LOCAL, 5);
-	op->value = op->prot == MPOL_DEFAULT || op->prot == MPOL_LOCAL ? 0 : 1;
-	op->off = 64;
+	random_nodes(g, op);
+	if (op->kind == OP_SET_MEMPOLICY) {
+		op->addr = 0;
+		op->len = 0;
+		/* Natively it is the thread's. */
+		op->thread = false;
+		return;
+	}
 	op->flags = PICK(g, 0, 0, MPOL_MF_MOVE);
 	/* It tells which pages are mapped: natively also those around others. */
 	if (g->scene->strict)
@@ -277,6 +326,7 @@ static void random_transfer(struct generator *g, struct op *op)
 	op->addr += PICK(g, 0, 0, 1, 8, 2048);
 	op->len = 1 + below(g, 4 * PAGE);
 	op->value = rng_next(&g->rng);
+	op->child = below(g, 2);
 	if (op->kind == OP_PROCESS_MADVISE) {
 		uint64_t room;
 
@@ -288,6 +338,15 @@ static void random_transfer(struct generator *g, struct op *op)
 		op->new_len = PAGE;
 		op->value = 0;
 	}
+}
+
+static void random_limit(struct generator *g, struct op *op)
+{
+	op->addr = 0;
+	op->how = g->scene->limits - 1;
+	op->thread = false;
+	op->value = PICK(g, -1UL, 4, 8, 16, 32, 48, 64, 256);
+	op->len = 0;
 }
 
 /* The arguments of its kind. */
@@ -311,6 +370,10 @@ static void random_arguments(struct generator *g, struct op *op)
 		op->addr = 0;
 		op->len = 0;
 		op->how = !below(g, 4);
+		return;
+	case OP_MINCORE:
+		if (below(g, 2))
+			op->len = 64 * PAGE;
 		return;
 	case OP_LOOK:
 		op->len = op->len < 64 * PAGE ? op->len : 64 * PAGE;
@@ -336,8 +399,18 @@ static void random_arguments(struct generator *g, struct op *op)
 		op->len = 0;
 		return;
 	case OP_MBIND:
+	case OP_SET_MEMPOLICY:
 	case OP_GET_MEMPOLICY:
 		return random_policy(g, op);
+	case OP_NODES:
+		op->len = op->len < 32 * PAGE ? op->len : 32 * PAGE;
+		return;
+	case OP_RLIMIT:
+		return random_limit(g, op);
+	case OP_RECLAIM:
+		op->addr = 0;
+		op->len = PICK(g, 64, 256, 1024) * PAGE;
+		return;
 	case OP_READV:
 	case OP_WRITEV:
 	case OP_PROCESS_MADVISE:
@@ -378,7 +451,7 @@ static bool stays_inside(const struct generator *g, const struct op *op)
 	    (op->to >= size || op->new_len > size - op->to))
 		return false;
 	if (op->kind == OP_MREMAP && op->len > size - op->addr)
-		return op->len > -op->addr;
+		return op->addr && op->len > -op->addr;
 	return op->addr < size && (end <= size || end < op->len);
 }
 
@@ -462,8 +535,10 @@ static const struct share {
 	{ OP_MLOCKALL, 1, 1 },
 	{ OP_MUNLOCKALL, 1, 1 },
 	{ OP_BRK, 3, 2 },
-	{ OP_MBIND, 2, 2 },
-	{ OP_GET_MEMPOLICY, 1, 1 },
+	{ OP_MBIND, 4, 2 },
+	{ OP_SET_MEMPOLICY, 1, 1 },
+	{ OP_GET_MEMPOLICY, 2, 1 },
+	{ OP_NODES, 3, 0 },
 	/* Pages that were mapped ahead count as resident once a CPU reads them. */
 	{ OP_READV, 0, 3 },
 	{ OP_WRITEV, 3, 3 },
@@ -480,6 +555,8 @@ static const struct share {
 	{ OP_FORK, 0, 2 },
 	{ OP_END, 0, 3 },
 	{ OP_JOIN, 0, 1 },
+	{ OP_RLIMIT, 3, 3 },
+	{ OP_RECLAIM, 0, 2 },
 };
 
 static enum kind random_kind(struct generator *g)
@@ -502,10 +579,27 @@ static enum kind random_kind(struct generator *g)
 }
 
 /* With a limit, what the rest of the process locks would count natively. */
-static bool is_wanted(const struct generator *g, enum kind kind)
+static bool is_wanted(struct generator *g, enum kind kind)
 {
 	if (kind == OP_MLOCKALL || kind == OP_MUNLOCKALL)
 		return !g->scene->lockable;
+	if (kind == OP_MUNMAP)
+		return !g->dense || !below(g, 4);
+	/* RLIMIT_STACK: which mappings are one depends natively on their history. */
+	if (g->scene->limits == RLIMIT_STACK + 1 &&
+	    (kind == OP_MREMAP || kind == OP_MLOCK))
+		return false;
+	if (kind == OP_MREMAP)
+		return !g->interleave || !g->scene->strict;
+	if (kind == OP_NODES || kind == OP_GET_MEMPOLICY)
+		return g->nodes || !g->scene->strict;
+	if (kind == OP_RLIMIT)
+		return g->scene->limits;
+	if (kind == OP_RECLAIM)
+		return g->scene->swap;
+	/* Of it counts natively what the program has. */
+	if (kind == OP_BRK)
+		return g->scene->limits != RLIMIT_DATA + 1;
 	if (kind == OP_END)
 		return g->depth;
 	if (kind == OP_FORK)
@@ -566,7 +660,8 @@ static void random_op(struct generator *g, struct op *op)
 		g->depth--;
 	} else if (op->kind != OP_JOIN) {
 		random_arguments(g, op);
-		if (op->kind != OP_TRUNCATE && op->kind != OP_FALLOCATE)
+		if (op->kind != OP_TRUNCATE && op->kind != OP_FALLOCATE &&
+		    op->kind != OP_RECLAIM)
 			keep_inside(g, op);
 	}
 	if (below(g, 100) < g->odd)
@@ -595,7 +690,37 @@ static void random_scene(struct generator *g)
 	scene->huge = !scene->strict && scene->pages > 64 && below(g, 2);
 	if (!below(g, 8))
 		scene->lockable = 1 + below(g, 40);
+	if (!below(g, 6))
+		scene->limits =
+			1 + PICK(g, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK);
+	if (scene->lockable && below(g, 2))
+		scene->limits = 1 + RLIMIT_MEMLOCK;
+	scene->swap = !scene->strict && !below(g, 5);
 	g->odd = PICK(g, 0, 5, 5, 50);
+}
+
+/* Memory at both ends of the zone, of one kind or another. */
+static void first_mappings(struct generator *g, struct script *s)
+{
+	uint64_t page;
+
+	for (page = 0; page < 64; page += 16) {
+		struct op op = {
+			.kind = OP_MMAP,
+			.addr = page * PAGE,
+			.len = 16 * PAGE,
+			.prot = RW,
+		};
+
+		random_type(g, &op);
+		op.flags |= MAP_FIXED;
+		if (is_private_zero(&op))
+			op.fd = FILE_DATA;
+		s->ops[s->nr++] = op;
+		op.addr += (g->scene->pages - 64) * PAGE;
+		if (g->scene->pages > 64)
+			s->ops[s->nr++] = op;
+	}
 }
 
 static void last_looks(struct generator *g, struct script *s)
@@ -616,6 +741,9 @@ static void last_looks(struct generator *g, struct script *s)
 		s->ops[s->nr++] = (struct op){ .kind = OP_END };
 	for (i = 0; i < ARRAY_SIZE(last); i++)
 		s->ops[s->nr++] = last[i];
+	if (g->nodes)
+		s->ops[s->nr++] =
+			(struct op){ .kind = OP_NODES, .len = 64 * PAGE };
 }
 
 void script_generate(struct script *s, uint64_t seed)
@@ -625,8 +753,14 @@ void script_generate(struct script *s, uint64_t seed)
 
 	rng_next(&g.rng);
 	random_scene(&g);
+	g.interleave = !s->scene.strict || !below(&g, 2);
+	g.nodes = s->scene.strict && below(&g, 3);
 	nr = OPS_LEAST + below(&g, OPS_MORE);
-	for (s->nr = 0; s->nr < nr; s->nr++)
+	g.dense = below(&g, 4);
+	s->nr = 0;
+	if (g.dense)
+		first_mappings(&g, s);
+	for (; s->nr < nr; s->nr++)
 		random_op(&g, &s->ops[s->nr]);
 	last_looks(&g, s);
 }

@@ -44,9 +44,8 @@ static void print_memory_op(FILE *f, const struct op *op, uint64_t clip)
 			op->prot);
 		return;
 	case OP_MADVISE:
-	case OP_PROCESS_MADVISE:
-		fprintf(f, "do_%s(%s, %#lx, %d);\n", op_names[op->kind],
-			where(op), len, op->how);
+		fprintf(f, "do_madvise(%s, %#lx, %d);\n", where(op), len,
+			op->how);
 		return;
 	case OP_MSYNC:
 	case OP_MLOCK:
@@ -100,11 +99,27 @@ static void print_op(FILE *f, const struct op *op, uint64_t clip)
 		fprintf(f, "do_get_mempolicy(%s, %#x);\n", where(op),
 			op->flags);
 		return;
+	case OP_SET_MEMPOLICY:
+		fprintf(f, "do_set_mempolicy(%#x, %#lx, %#lx);\n", op->prot,
+			op->value, op->off);
+		return;
 	case OP_READV:
 	case OP_WRITEV:
-		fprintf(f, "do_process_vm(%s, %s, %#lx);\n",
-			op->kind == OP_WRITEV ? "true" : "false", where(op),
+		fprintf(f, "do_process_vm(%s, %s, %s, %#lx);\n",
+			op->kind == OP_WRITEV ? "true" : "false",
+			op->child ? "youngest()" : "getpid()", where(op),
 			op->len);
+		return;
+	case OP_PROCESS_MADVISE:
+		fprintf(f, "do_process_madvise(%s, %s, %#lx, %d);\n",
+			op->child ? "youngest()" : "getpid()", where(op),
+			op->len, op->how);
+		return;
+	case OP_RLIMIT:
+		fprintf(f, "do_setrlimit(%d, %#lx);\n", op->how, op->value);
+		return;
+	case OP_RECLAIM:
+		fprintf(f, "do_reclaim(\"%lu\");\n", op->len);
 		return;
 	case OP_MLOCKALL:
 		fprintf(f, "do_mlockall(%#x);\n", op->flags);

@@ -25,7 +25,9 @@ const char *const op_names[NR_OPS] = {
 	[OP_MUNLOCKALL] = "munlockall",
 	[OP_BRK] = "brk",
 	[OP_MBIND] = "mbind",
+	[OP_SET_MEMPOLICY] = "set_mempolicy",
 	[OP_GET_MEMPOLICY] = "get_mempolicy",
+	[OP_NODES] = "nodes",
 	[OP_READV] = "process_vm_readv",
 	[OP_WRITEV] = "process_vm_writev",
 	[OP_PROCESS_MADVISE] = "process_madvise",
@@ -41,6 +43,8 @@ const char *const op_names[NR_OPS] = {
 	[OP_FORK] = "fork",
 	[OP_END] = "end",
 	[OP_JOIN] = "join",
+	[OP_RLIMIT] = "setrlimit",
+	[OP_RECLAIM] = "reclaim",
 };
 
 /**
@@ -68,13 +72,15 @@ static const struct field op_fields[] = {
 	FIELD(struct op, fd),	   FIELD(struct op, off),
 	FIELD(struct op, new_len), FIELD(struct op, to),
 	FIELD(struct op, value),   FIELD(struct op, thread),
+	FIELD(struct op, child),
 };
 
 static const struct field scene_fields[] = {
 	FIELD(struct scene, pages),  FIELD(struct scene, before),
 	FIELD(struct scene, disk),   FIELD(struct scene, strict),
 	FIELD(struct scene, alarms), FIELD(struct scene, lockable),
-	FIELD(struct scene, huge),
+	FIELD(struct scene, huge),   FIELD(struct scene, limits),
+	FIELD(struct scene, swap),
 };
 
 static uint64_t field_get(const struct field *field, const void *from)

@@ -64,7 +64,9 @@ enum kind {
 	OP_MUNLOCKALL,
 	OP_BRK,
 	OP_MBIND,
+	OP_SET_MEMPOLICY,
 	OP_GET_MEMPOLICY,
+	OP_NODES,
 	OP_READV,
 	OP_WRITEV,
 	OP_PROCESS_MADVISE,
@@ -80,6 +82,8 @@ enum kind {
 	OP_FORK,
 	OP_END,
 	OP_JOIN,
+	OP_RLIMIT,
+	OP_RECLAIM,
 	NR_OPS,
 };
 
@@ -102,21 +106,23 @@ enum {
  * @kind: which
  * @absolute: @addr is an address, not an offset in the zone
  * @thread: another thread makes it
- * @prot: of mmap and mprotect; the mode of mbind
+ * @prot: of mmap and mprotect; the mode of a memory policy
  * @flags: of the call
- * @how: the advice of madvise; FORK_*; OP_AREAS: with flags
+ * @how: the advice of madvise; FORK_*; OP_AREAS: with flags; of OP_RLIMIT which
  * @fd: FILE_*
  * @addr: where, in bytes
  * @len: of the call in bytes
- * @to: the new address of mremap, likewise; where a transfer's other side is
+ * @to: the new address of mremap, likewise; of process_madvise a second range
+ * @child: it is about the youngest child that waits, if there is one
  * @new_len: of mremap, in bytes
  * @off: in the file in bytes
- * @value: to be stored
+ * @value: to be stored; nodes; a limit in pages, -1 for none
  */
 struct op {
 	enum kind kind;
 	bool absolute;
 	bool thread;
+	bool child;
 	int prot;
 	int flags;
 	int how;
@@ -138,6 +144,8 @@ struct op {
  * @alarms: signals are handled meanwhile
  * @huge: huge pages are allowed
  * @lockable: how many pages may be locked; 0: any number
+ * @limits: RLIMIT_* that changes, plus 1; 0: none
+ * @swap: memory is reclaimed meanwhile
  */
 struct scene {
 	uint64_t pages;
@@ -147,6 +155,8 @@ struct scene {
 	int alarms;
 	int huge;
 	int lockable;
+	int limits;
+	int swap;
 };
 
 /**

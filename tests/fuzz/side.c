@@ -24,6 +24,7 @@
 
 #include "filter.h"
 #include "side.h"
+#include "tests/user/memcg.h"
 
 #define ZONES (16 * TiB + 64 * GiB)
 #define FILE_PAGES 24UL
@@ -33,6 +34,9 @@
 
 /* After so many seconds a script hangs. */
 #define HUNG 100
+
+/* Whose memory OP_RECLAIM takes; without a name there is none. */
+static struct memcg side_group;
 
 static char buffer[BUFFER_PAGES * PAGE] __attribute__((aligned(PAGE)));
 
@@ -44,7 +48,46 @@ char *zone_base(const struct scene *scene)
 	return (char *)(ZONES + HUGE_PAGE - scene->before * PAGE);
 }
 
-void side_enclose(const struct scene *scene)
+/* The window that the library has made. */
+static void find_window(unsigned long *start, unsigned long *end)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512];
+
+	*start = 0;
+	*end = 0;
+	while (f && !*end && fgets(line, sizeof(line), f))
+		if (strstr(line, DEVICE))
+			sscanf(line, "%lx-%lx", start, end);
+	if (f)
+		fclose(f);
+}
+
+/* The kernel's addresses stay free: altvm wants one of them for a moment. */
+static void enclose_window(const struct vm *vm)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	unsigned long start, end, p;
+	size_t size;
+
+	find_window(&start, &end);
+	if (!end) {
+		fputs("fuzz: the library has made no window\n", stderr);
+		_exit(2);
+	}
+	mmap(vm->base, vm->len, PROT_NONE, flags | MAP_FIXED, -1, 0);
+	for (size = 1UL << 46; size >= PAGE; size /= 2) {
+		do {
+			p = (uintptr_t)mmap(NULL, size, PROT_NONE, flags, -1,
+					    0);
+		} while (p >= start && p < end);
+		if (p != (uintptr_t)MAP_FAILED)
+			munmap((void *)p, size);
+	}
+	munmap(vm->base, vm->len);
+}
+
+void side_enclose(const struct scene *scene, enum system which)
 {
 	struct vm vm = {
 		.ops = &vm_native,
@@ -52,7 +95,25 @@ void side_enclose(const struct scene *scene)
 		.len = scene->pages * PAGE,
 	};
 
-	vm_enclose(&vm);
+	if (which == PRELOAD)
+		enclose_window(&vm);
+	else
+		vm_enclose(&vm);
+}
+
+void side_own_group(void)
+{
+	if (!memcg_open(&side_group, -1UL & -PAGE, true) ||
+	    memcg_enter(&side_group))
+		side_group.dir[0] = '\0';
+}
+
+void side_leave_group(void)
+{
+	static const struct memcg all = { CGROUPS };
+
+	if (side_group.dir[0] && !memcg_enter(&all))
+		memcg_close(&side_group);
 }
 
 static int make_file(const struct side *side, const char *name)
@@ -107,14 +168,15 @@ int side_file(struct side *side, int which)
 	return side->fd[which];
 }
 
-int side_file_by_inode(struct side *side, unsigned long inode)
+int side_file_by_inode(struct side *side, dev_t dev, unsigned long inode)
 {
 	struct stat st;
 	int i;
 
 	for (i = 0; i < NR_FILES; i++)
 		if (i != FILE_READER && side->fd[i] >= 0 &&
-		    !fstat(side->fd[i], &st) && st.st_ino == inode)
+		    !fstat(side->fd[i], &st) && st.st_dev == dev &&
+		    st.st_ino == inode)
 			return i;
 	return NR_FILES;
 }
@@ -133,10 +195,13 @@ static int64_t place(const struct side *side, const void *p)
 static void do_mmap(struct side *side, const struct op *op, struct outcome *o)
 {
 	int fd = op->flags & MAP_ANONYMOUS ? -1 : side_file(side, op->fd);
+	char *p = filter_hint(side, op) ? NULL : address(side, op);
 
-	o->ret = place(side,
-		       side->vm.ops->mmap(&side->vm, address(side, op), op->len,
-					  op->prot, op->flags, fd, op->off));
+	p = side->vm.ops->mmap(&side->vm, p, op->len, op->prot, op->flags, fd,
+			       op->off);
+	if (side->system == PRELOAD)
+		p = filter_elsewhere(side, p, op->len);
+	o->ret = place(side, p);
 	if (o->ret == -1)
 		filter_failed_mmap(side, op);
 }
@@ -146,7 +211,7 @@ static void do_mremap(struct side *side, const struct op *op, size_t i,
 {
 	struct op clipped = *op;
 
-	if (vm_is_native(&side->vm))
+	if (side->system == NATIVE)
 		side->run->clip[i] = filter_seam(op, side->vm.base);
 	if (side->run->clip[i]) {
 		clipped.len = side->run->clip[i];
@@ -158,6 +223,14 @@ static void do_mremap(struct side *side, const struct op *op, size_t i,
 				       clipped.flags, side->vm.base + op->to));
 	if (o->ret == -1)
 		filter_failed_mremap(side, &clipped);
+}
+
+static long do_mprotect(struct side *side, const struct op *op, size_t i)
+{
+	if (side->system == NATIVE)
+		side->run->clip[i] = filter_first(side, op);
+	return vm_mprotect(&side->vm, address(side, op),
+			   side->run->clip[i] ?: op->len, op->prot);
 }
 
 static void do_mincore(struct side *side, const struct op *op,
@@ -180,6 +253,9 @@ static void do_mincore(struct side *side, const struct op *op,
 
 static void do_brk(struct side *side, const struct op *op, struct outcome *o)
 {
+	/* There the heap is where the window begins. */
+	if (side->run->system == PRELOAD)
+		return;
 	/* At 0, which only asks, in the beginning. */
 	o->ret = place(side, vm_brk(&side->vm, address(side, op)));
 }
@@ -190,6 +266,16 @@ static long do_mbind(struct side *side, const struct op *op)
 
 	return side->vm.ops->mbind(&side->vm, address(side, op), op->len,
 				   op->prot, &nodes, op->off, op->flags);
+}
+
+static long do_set_mempolicy(struct side *side, const struct op *op)
+{
+	const unsigned long nodes = op->value;
+
+	if (filter_policy(side, op))
+		return 0;
+	return side->vm.ops->set_mempolicy(&side->vm, op->prot, &nodes,
+					   op->off);
 }
 
 static void do_get_mempolicy(struct side *side, const struct op *op,
@@ -204,6 +290,49 @@ static void do_get_mempolicy(struct side *side, const struct op *op,
 		return;
 	o->value = mode;
 	o->hash = nodes;
+}
+
+/* Where the pages are that there are. */
+static void do_nodes(struct side *side, const struct op *op, struct outcome *o)
+{
+	char *p = address(side, op), *end = p + op->len;
+
+	for (; p < end; p += PAGE) {
+		int node = -1;
+
+		if (vm_resident(&side->vm, p) == 1 &&
+		    side->vm.ops->get_mempolicy(&side->vm, &node, NULL, 0, p,
+						MPOL_F_NODE | MPOL_F_ADDR))
+			node = -2;
+		o->hash = hash_add(o->hash, node);
+		o->value = o->value << 2 | (node & 3);
+	}
+}
+
+/* Relative to what counted in the beginning. */
+static long do_rlimit(struct side *side, const struct op *op)
+{
+	struct rlimit limit;
+
+	if (filter_limit(side, op))
+		return 0;
+	if (getrlimit(op->how, &limit))
+		return -1;
+	limit.rlim_cur = side->base + op->value * PAGE;
+	if (op->value == (uint64_t)-1 || limit.rlim_cur > limit.rlim_max)
+		limit.rlim_cur = limit.rlim_max;
+	return setrlimit(op->how, &limit);
+}
+
+/* As much as there is; nobody can tell how much that is. */
+static void do_reclaim(const struct op *op)
+{
+	char text[24];
+
+	if (!side_group.dir[0])
+		return;
+	snprintf(text, sizeof(text), "%lu", op->len);
+	memcg_put(&side_group, "memory.reclaim", text);
 }
 
 static uint64_t hash_bytes(const void *p, size_t len)
@@ -230,6 +359,12 @@ static size_t buffer_len(const struct op *op)
 	return op->len < sizeof(buffer) ? op->len : sizeof(buffer);
 }
 
+/* Whose memory it is about. */
+static pid_t who(const struct side *side, const struct op *op)
+{
+	return op->child && side->child ? side->child : getpid();
+}
+
 /* Of two pieces each, cut at different places. */
 static void do_process_vm(struct side *side, const struct op *op,
 			  struct outcome *o)
@@ -247,9 +382,11 @@ static void do_process_vm(struct side *side, const struct op *op,
 	};
 	bool write = op->kind == OP_WRITEV;
 
+	if (filter_transfer(side, op))
+		return;
 	fill_buffer(op->value);
-	o->ret = side->vm.ops->process_vm(&side->vm, write, getpid(), here, 2,
-					  there, 2, 0);
+	o->ret = side->vm.ops->process_vm(&side->vm, write, who(side, op), here,
+					  2, there, 2, 0);
 	o->hash = hash_bytes(buffer, sizeof(buffer));
 }
 
@@ -260,7 +397,7 @@ static void do_process_madvise(struct side *side, const struct op *op,
 		{ address(side, op), op->len },
 		{ side->vm.base + op->to, op->new_len },
 	};
-	int pidfd = syscall(SYS_pidfd_open, getpid(), 0);
+	int pidfd = syscall(SYS_pidfd_open, who(side, op), 0);
 
 	o->ret = side->vm.ops->process_madvise(&side->vm, pidfd, vec, 2,
 					       op->how, 0);
@@ -331,8 +468,6 @@ static long plain_call(struct side *side, const struct op *op)
 	switch (op->kind) {
 	case OP_MUNMAP:
 		return vm_munmap(vm, addr, op->len);
-	case OP_MPROTECT:
-		return vm_mprotect(vm, addr, op->len, op->prot);
 	case OP_MADVISE:
 		return vm_madvise(vm, addr, op->len, op->how);
 	case OP_MSYNC:
@@ -347,6 +482,10 @@ static long plain_call(struct side *side, const struct op *op)
 		return vm_munlockall(vm);
 	case OP_MBIND:
 		return do_mbind(side, op);
+	case OP_SET_MEMPOLICY:
+		return do_set_mempolicy(side, op);
+	case OP_RLIMIT:
+		return do_rlimit(side, op);
 	case OP_TRUNCATE:
 		return ftruncate(side_file(side, op->fd), op->len);
 	case OP_FALLOCATE:
@@ -368,6 +507,9 @@ static void do_call(struct side *side, const struct op *op, size_t i,
 	switch (op->kind) {
 	case OP_MMAP:
 		return do_mmap(side, op, o);
+	case OP_MPROTECT:
+		o->ret = do_mprotect(side, op, i);
+		return;
 	case OP_MREMAP:
 		return do_mremap(side, op, i, o);
 	case OP_MINCORE:
@@ -388,7 +530,13 @@ static void do_call(struct side *side, const struct op *op, size_t i,
 	case OP_LOOK:
 		return do_look(side, op, o);
 	case OP_AREAS:
-		return side_areas(side, op, o);
+		if (side->run->system != PRELOAD)
+			side_areas(side, op, o);
+		return;
+	case OP_NODES:
+		return do_nodes(side, op, o);
+	case OP_RECLAIM:
+		return do_reclaim(op);
 	default:
 		o->ret = plain_call(side, op);
 	}
@@ -404,7 +552,7 @@ static uint64_t now(void)
 
 static void count_time(struct side *side, enum kind kind, uint64_t start)
 {
-	const bool altvm = !vm_is_native(&side->vm);
+	const bool altvm = side->system != NATIVE;
 
 	side->run->ns[altvm][kind] += now() - start;
 	side->run->count[altvm][kind]++;
@@ -424,7 +572,7 @@ static void do_op(struct side *side, size_t i)
 	o->done = 1;
 	count_time(side, op->kind, start);
 	if (!o->err && !o->sig)
-		side->run->good[!vm_is_native(&side->vm)][op->kind]++;
+		side->run->good[side->system != NATIVE][op->kind]++;
 }
 
 /**
@@ -479,6 +627,7 @@ static void child_main(struct side *side, size_t i, int go, int ready)
 	char byte = 0;
 
 	alarm(HUNG);
+	side->child = 0;
 	filter_child(side);
 	if (go >= 0 && (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1))
 		_exit(2);
@@ -539,6 +688,7 @@ static void run_ops(struct side *side, size_t i)
 	size_t nr = 0;
 
 	while (i < s->nr && s->ops[i].kind != OP_END) {
+		side->child = nr ? late[nr - 1].pid : 0;
 		if (s->ops[i].kind == OP_FORK) {
 			if (nr == CHILDREN)
 				child_join(side, &late[--nr]);
@@ -550,8 +700,10 @@ static void run_ops(struct side *side, size_t i)
 			i = script_after_fork(s, i);
 			continue;
 		}
-		if (s->ops[i].kind == OP_JOIN && nr)
+		if (s->ops[i].kind == OP_JOIN && nr) {
+			side->child = 0;
 			child_join(side, &late[--nr]);
+		}
 		if (s->ops[i].thread)
 			do_in_thread(side, i);
 		else
@@ -603,7 +755,21 @@ static void limit_locking(const struct scene *scene)
 	syscall(SYS_capset, &header, data);
 }
 
-static bool side_open(struct side *side, bool native)
+/*
+ * The library takes a window where the kernel finds a place: of a process that is
+ * enclosed, the zone.  Then there has to be one more, for files.
+ */
+static bool open_library(struct side *side)
+{
+	char *zone = side->vm.base;
+	const size_t len = side->vm.len;
+
+	if (vm_lib.open(&side->vm, NULL, len, RWX) || side->vm.base != zone)
+		return false;
+	return !munmap(zone + len + HUGE_PAGE, HUGE_PAGE);
+}
+
+static bool side_open(struct side *side)
 {
 	const struct scene *scene = &side->run->script.scene;
 	size_t i;
@@ -616,27 +782,49 @@ static bool side_open(struct side *side, bool native)
 	/* A huge page would make more resident than was touched. */
 	if (prctl(PR_SET_THP_DISABLE, !scene->huge, 0, 0, 0))
 		return false;
-	side->vm.ops = native ? &vm_native : &vm_ioctl;
-	if (native)
-		return !vm_move_heap(&side->vm);
+	side->vm.ops = &vm_native;
+	if (side->system == NATIVE)
+		return side->run->system == PRELOAD || !vm_move_heap(&side->vm);
+	if (side->system == PRELOAD)
+		return true;
+	if (side->system == LIBRARY) {
+		side->vm.ops = &vm_lib;
+		return open_library(side);
+	}
+	side->vm.ops = &vm_ioctl;
 	return !vm_ioctl.open(&side->vm, side->vm.base, side->vm.len, RWX);
 }
 
-void side_run(struct run *run, bool native, bool verbose)
+/* What counts for a limit without the zone. */
+static uint64_t limit_base(const struct scene *scene)
+{
+	switch (scene->limits - 1) {
+	case RLIMIT_AS:
+		return proc_number("/proc/self/status", "VmSize:") * 1024;
+	case RLIMIT_DATA:
+		return proc_number("/proc/self/status", "VmData:") * 1024;
+	default:
+		return 0;
+	}
+}
+
+void side_run(struct run *run, enum system which, bool verbose)
 {
 	struct side side = {
 		.run = run,
-		.log = run->log[!native],
+		.system = which,
+		.log = run->log[which != NATIVE],
 		.verbose = verbose,
 	};
 	const uint64_t start = now();
 
-	if (!side_open(&side, native)) {
+	if (!side_open(&side)) {
 		dprintf(2, "# cannot open the zone: %s\n", strerror(errno));
 		_exit(2);
 	}
 	count_time(&side, OP_NONE, start);
 	alarm(HUNG);
+	side.base = limit_base(&run->script.scene);
 	if (run->script.scene.lockable)
 		limit_locking(&run->script.scene);
 	if (run->script.scene.alarms)

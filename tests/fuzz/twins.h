@@ -7,10 +7,11 @@
 
 #include "side.h"
 
-#define SERVERS 24
+#define SERVERS 48
 
 /**
  * struct server - a process without free addresses but in one zone
+ * @system: whose addresses they are
  * @pid: which; 0: there is none yet
  * @pages: of its zone
  * @before: of its zone
@@ -18,6 +19,7 @@
  * @answer: and from it; a byte: it has been run
  */
 struct server {
+	enum system system;
 	pid_t pid;
 	uint64_t pages;
 	uint64_t before;
@@ -28,17 +30,26 @@ struct server {
 /**
  * struct twins - both sides
  * @run: what is run
- * @server: the native sides, one for each zone
+ * @fd: the file that it is in
+ * @preload: the library, if that is to be tested; else NULL
+ * @server: the native sides, one for each zone; and those with a library
  * @verbose: print listings
  */
 struct twins {
 	struct run *run;
+	int fd;
+	const char *preload;
 	struct server server[SERVERS];
 	bool verbose;
 };
 
-bool twins_init(struct twins *t, bool verbose);
+/* Compare @which with the native one; @preload: the library to preload. */
+bool twins_init(struct twins *t, enum system which, const char *preload,
+		bool verbose);
 void twins_end(struct twins *t);
+
+/* A server with the library: "RUN ASK ANSWER" are descriptors. */
+void twins_serve(char **argv);
 
 /* Runs the script; are all outcomes the same? */
 bool twins_same(struct twins *t);

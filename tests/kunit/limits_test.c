@@ -44,7 +44,7 @@ static int charge(struct altvm_space *space, long total, long data)
 	int ret;
 
 	mutex_lock(&space->lock);
-	ret = altvm_limits_charge(space, total, data);
+	ret = altvm_limits_charge(space, total, data, data > 0);
 	mutex_unlock(&space->lock);
 	return ret;
 }

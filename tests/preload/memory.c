@@ -456,6 +456,24 @@ TEST(advice_by_pidfd)
 	EXPECT_EQ(EBADF, errno);
 }
 
+/* In the window, too, what is not mapped or is locked is not advised. */
+TEST(refused_advice_by_pidfd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	char *p = map_rw(4);
+	struct iovec vec = { p, PAGE };
+
+	EXPECT_EQ(0, munmap(p, PAGE));
+	EXPECT_EQ(-1,
+		  syscall(SYS_process_madvise, pidfd, &vec, 1, MADV_COLD, 0));
+	EXPECT_EQ(ENOMEM, errno);
+	vec.iov_base = p + PAGE;
+	EXPECT_EQ(0, mlock(p + PAGE, PAGE));
+	EXPECT_EQ(-1, syscall(SYS_process_madvise, pidfd, &vec, 1, MADV_PAGEOUT,
+			      0));
+	EXPECT_EQ(EINVAL, errno);
+}
+
 TEST(what_altvm_does_not_map)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY);

@@ -3,6 +3,7 @@
 #ifndef TESTS_USER_NODES_H
 #define TESTS_USER_NODES_H
 
+#include <errno.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdio.h>

@@ -144,15 +144,26 @@ static void *native_brk(struct vm *vm, void *addr)
 	return (void *)syscall(SYS_brk, addr);
 }
 
+/* The C library gets what it will need before; a compiler would leave that out. */
+static void reserve_memory(size_t len)
+{
+	void *volatile p;
+
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	/* Other threads take theirs from there, too. */
+	mallopt(M_ARENA_MAX, 1);
+	p = malloc(len);
+	free(p);
+}
+
 int vm_move_heap(struct vm *vm)
 {
 	const unsigned long base = (unsigned long)vm->base;
 
 	if (!vm_is_native(vm))
 		return 0;
-	/* The C library gets what it will need before. */
-	mallopt(M_TRIM_THRESHOLD, 64 << 20);
-	free(malloc(64 << 10));
+	reserve_memory(64 << 10);
 	if (prctl(PR_SET_MM, PR_SET_MM_BRK, base, 0, 0))
 		return -1;
 	return prctl(PR_SET_MM, PR_SET_MM_START_BRK, base, 0, 0);
@@ -724,9 +735,7 @@ void vm_enclose(struct vm *vm)
 	/* The stack and the heap will not be able to grow any more. */
 	for (size = 0; size < sizeof(stack); size += PAGE)
 		stack[size] = 0;
-	mallopt(M_TRIM_THRESHOLD, 64 << 20);
-	mallopt(M_MMAP_THRESHOLD, 64 << 20);
-	free(malloc(4 << 20));
+	reserve_memory(4 << 20);
 
 	/* The search is the kernel's own, so what it finds is what there is. */
 	mmap(vm->base, vm->len, PROT_NONE, flags | MAP_FIXED, -1, 0);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,7 +110,38 @@ static inline void do_get_mempolicy(char *addr, unsigned long flags)
 	dprintf(out, "mode %d nodes %#lx\n", mode, nodes);
 }
 
-static inline void do_process_vm(bool write, char *addr, size_t len)
+static inline void do_set_mempolicy(int mode, unsigned long nodes,
+				    unsigned long max)
+{
+	DO("set_mempolicy", syscall(SYS_set_mempolicy, mode, &nodes, max),
+	   altvm_set_mempolicy(vm, mode, &nodes, max));
+}
+
+/* The nodes of the pages that there are. */
+static inline void do_nodes(char *addr, size_t len)
+{
+	const int flags = 3; /* MPOL_F_NODE | MPOL_F_ADDR */
+	unsigned char vec;
+	size_t i;
+	long ret;
+	int node;
+
+	for (i = 0; i < len; i += PAGE) {
+		if (vm ? altvm_mincore(vm, addr + i, PAGE, &vec) :
+			 mincore(addr + i, PAGE, &vec))
+			continue;
+		if (!(vec & 1))
+			continue;
+		ret = vm ? altvm_get_mempolicy(vm, &node, NULL, 0, addr + i,
+					       flags) :
+			   syscall(SYS_get_mempolicy, &node, NULL, 0UL,
+				   addr + i, flags);
+		dprintf(out, "%#lx: node %d\n", place(addr + i),
+			ret ? -1 : node);
+	}
+}
+
+static inline void do_process_vm(bool write, pid_t pid, char *addr, size_t len)
 {
 	static char buffer[8 * PAGE];
 	struct iovec here = { buffer,
@@ -118,24 +150,67 @@ static inline void do_process_vm(bool write, char *addr, size_t len)
 	long ret;
 
 	if (write)
-		ret = vm ? altvm_process_vm_writev(vm, getpid(), &here, 1,
-						   &there, 1, 0) :
-			   process_vm_writev(getpid(), &here, 1, &there, 1, 0);
+		ret = vm ? altvm_process_vm_writev(vm, pid, &here, 1, &there, 1,
+						   0) :
+			   process_vm_writev(pid, &here, 1, &there, 1, 0);
 	else
-		ret = vm ? altvm_process_vm_readv(vm, getpid(), &here, 1,
-						  &there, 1, 0) :
-			   process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+		ret = vm ? altvm_process_vm_readv(vm, pid, &here, 1, &there, 1,
+						  0) :
+			   process_vm_readv(pid, &here, 1, &there, 1, 0);
 	say("process_vm", ret);
 }
 
-static inline void do_process_madvise(char *addr, size_t len, int advice)
+static inline void do_process_madvise(pid_t pid, char *addr, size_t len,
+				      int advice)
 {
 	struct iovec vec = { addr, len };
-	int fd = syscall(SYS_pidfd_open, getpid(), 0);
+	int fd = syscall(SYS_pidfd_open, pid, 0);
 
 	DO("process_madvise",
 	   syscall(SYS_process_madvise, fd, &vec, 1UL, advice, 0U),
 	   altvm_process_madvise(vm, fd, &vec, 1, advice, 0));
+	close(fd);
+}
+
+/* What counted for a limit in the beginning, in bytes. */
+static unsigned long address_space, data;
+
+static inline unsigned long number_of_status(const char *key)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	unsigned long kib = 0;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			kib = strtoul(line + strlen(key), NULL, 10);
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}
+
+static inline void do_setrlimit(int resource, unsigned long pages)
+{
+	struct rlimit limit;
+
+	getrlimit(resource, &limit);
+	limit.rlim_cur = pages * PAGE;
+	if (resource == RLIMIT_AS)
+		limit.rlim_cur += address_space;
+	if (resource == RLIMIT_DATA)
+		limit.rlim_cur += data;
+	if (pages == -1UL)
+		limit.rlim_cur = limit.rlim_max;
+	say("setrlimit", setrlimit(resource, &limit));
+}
+
+/* Where the shell is in a memory cgroup of its own. */
+static inline void do_reclaim(const char *bytes)
+{
+	int fd = open("/sys/fs/cgroup/fuzz/memory.reclaim", O_WRONLY);
+
+	if (write(fd, bytes, strlen(bytes)) < 0)
+		say("reclaim", -1);
 	close(fd);
 }
 
@@ -243,6 +318,12 @@ static struct {
 
 static int nr_late;
 
+/* The youngest child that waits, if there is one. */
+static inline pid_t youngest(void)
+{
+	return nr_late ? late[nr_late - 1].pid : getpid();
+}
+
 static inline void join(void)
 {
 	int status = -1;
@@ -300,13 +381,16 @@ static void enclose(void)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	volatile char stack[256 << 10];
+	void *volatile heap;
 	size_t size;
 
 	for (size = 0; size < sizeof(stack); size += PAGE)
 		stack[size] = 0;
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	mallopt(M_MMAP_THRESHOLD, 64 << 20);
-	free(malloc(4 << 20));
+	mallopt(M_ARENA_MAX, 1);
+	heap = malloc(4 << 20);
+	free(heap);
 	mmap(base, zone, PROT_NONE, flags | MAP_FIXED, -1, 0);
 	for (size = 1UL << 46; size >= PAGE; size /= 2)
 		while (mmap(NULL, size, PROT_NONE, flags, -1, 0) != MAP_FAILED)
@@ -345,6 +429,8 @@ static void run_side(FILE *f, bool native, size_t before)
 		}
 		base = altvm_window(vm, NULL);
 	}
+	address_space = number_of_status("VmSize:");
+	data = number_of_status("VmData:");
 	steps();
 	while (nr_late)
 		join();
