@@ -129,6 +129,18 @@ static pmd_t *pmd_of(struct mm_struct *mm, unsigned long addr)
 	return pud_none(*pud) ? NULL : pmd_offset(pud, addr);
 }
 
+/**
+ * altvm_pte_has_entry() - is there where a page table can be entered?
+ * @space: entered
+ * @addr: in its 2 MiB
+ *
+ * Once there is, it stays.
+ */
+bool altvm_pte_has_entry(struct altvm_space *space, unsigned long addr)
+{
+	return pmd_of(space->mm, addr);
+}
+
 static bool has_table(pmd_t *pmd)
 {
 	return pmd && pmd_present(*pmd) && !pmd_leaf(*pmd);
@@ -978,15 +990,14 @@ static void swap_tables(struct mm_struct *mm, pmd_t *a, pmd_t *b)
  * @a: 2 MiB-aligned
  * @b: the same of the other
  *
- * What move_normal_pmd() in mm/ does for mremap, but nothing has to be empty, made
- * or freed: so those who walk page tables without a lock cannot tell it from changes
- * of the PTEs.  Only where no rmap comes: there are no pages of files.  Where there
- * is the entry of a block instead, that moves.
+ * What move_normal_pmd() in mm/ does for mremap, but nothing has to be empty.  Those
+ * who walk page tables without a lock look again whether a table is still in its place
+ * when they have found something there.  Only where no rmap comes: there are no pages of
+ * files.  Where there is the entry of a block instead, or nothing, that moves.
  *
  * Does not flush: altvm_pte_flush() must follow before the call returns to its user.
  *
- * Context: both leaves locked, both ranges busy and populated, unless they have
- * never been mapped.
+ * Context: both leaves locked, both ranges busy.
  */
 void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 			   unsigned long b)

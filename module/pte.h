@@ -49,6 +49,7 @@ void altvm_pte_swap_tables(struct altvm_space *space, unsigned long a,
 			   unsigned long b);
 void altvm_pte_move(struct altvm_space *space, unsigned long new,
 		    unsigned long old, unsigned long len, pte_t *ptes);
+bool altvm_pte_has_entry(struct altvm_space *space, unsigned long addr);
 int altvm_pte_populate(struct altvm_space *space, unsigned long addr);
 void altvm_pte_mkdirty(struct altvm_space *space, unsigned long addr,
 		       struct page *page);

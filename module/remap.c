@@ -108,8 +108,12 @@ static unsigned long next_part(struct altvm_space *space, const struct remap *r,
 		    ALIGN(new + 1, PMD_SIZE) - new);
 }
 
-/* Make sure that a leaf can get PTEs.  Return: 0 or -ENOMEM. */
-static int prepare_leaf(struct altvm_space *space, unsigned long addr)
+/*
+ * Make sure that a leaf can get PTEs; or if it gets a @whole page table, that there is
+ * where to enter that.  Return: 0 or -ENOMEM.
+ */
+static int prepare_leaf(struct altvm_space *space, unsigned long addr,
+			bool whole)
 {
 	struct altvm_leaf *leaf = altvm_store_get(space, addr);
 	int ret;
@@ -118,8 +122,10 @@ static int prepare_leaf(struct altvm_space *space, unsigned long addr)
 		return -ENOMEM;
 	mutex_lock(&leaf->lock);
 	altvm_pte_break(space, leaf, addr);
-	ret = leaf->table ? 0 : altvm_pte_populate(space, addr);
-	leaf->table = !ret;
+	ret = leaf->table || (whole && altvm_pte_has_entry(space, addr)) ?
+		      0 :
+		      altvm_pte_populate(space, addr);
+	leaf->table |= !ret && !whole;
 	mutex_unlock(&leaf->lock);
 	return ret;
 }
@@ -130,7 +136,9 @@ static int prepare_pages(struct altvm_space *space, struct remap *r)
 	unsigned long at, len;
 
 	remap_for_each_part(space, r, at, len) {
-		if (prepare_leaf(space, r->new + at))
+		bool whole = !r->area.fa && len == PMD_SIZE;
+
+		if (prepare_leaf(space, r->new + at, whole))
 			return -ENOMEM;
 		cond_resched();
 	}
