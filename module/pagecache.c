@@ -216,11 +216,11 @@ bool altvm_pagecache_has(struct altvm_file_area *fa, unsigned long addr)
 bool altvm_pagecache_is_swapped(struct altvm_file_area *fa, unsigned long addr)
 {
 	struct address_space *mapping = fa->mapping;
+	pgoff_t pgoff = altvm_file_pgoff(fa, addr);
 
 	return shmem_mapping(mapping) &&
 	       READ_ONCE(SHMEM_I(mapping->host)->swapped) &&
-	       xa_is_value(
-		       xa_load(&mapping->i_pages, altvm_file_pgoff(fa, addr)));
+	       xa_is_value(xa_load(&mapping->i_pages, pgoff));
 }
 
 /**
