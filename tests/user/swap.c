@@ -1188,97 +1188,91 @@ ALTVM_FIXTURE(pressure, 65536);
 
 #define GROUP_PAGES (scaled(8192) < 2048 ? 2048 : scaled(8192))
 
-/* In a group that may have half of it. */
-TEST_F_TIMEOUT(pressure, twice_the_memory_of_a_group, SLOW)
+/* Maps @pages and lets a child @use them where there is room for @limit only. */
+static void in_group(struct __test_metadata *_metadata, struct vm *vm,
+		     size_t limit, size_t pages,
+		     void (*use)(struct vm *vm, char *p, size_t pages))
 {
-	size_t pages = GROUP_PAGES;
 	struct memcg g;
 	pid_t pid;
 	char *p;
 
-	if (!has_swap())
-		SKIP(return, "no swap");
-	ASSERT_TRUE(memcg_open(&g, pages / 2 * PAGE, true));
-	p = vm_map_at(&self->vm, 0, pages, RW);
+	ASSERT_TRUE(memcg_open(&g, limit * PAGE, true));
+	p = vm_map_at(vm, 0, pages, RW);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		CHECK(!memcg_enter(&g));
-		fill(p, pages, 5000);
-		CHECK(!wrong(p, pages, 5000));
-		fill(p, pages, 15000);
-		CHECK(!wrong(p, pages, 15000));
+		use(vm, p, pages);
 		_exit(0);
 	}
 	EXPECT_EQ(0, end_of(pid));
 	EXPECT_EQ(0, memcg_kills(&g));
 	EXPECT_EQ(0, memcg_close(&g));
+}
+
+static void fill_twice(struct vm *vm, char *p, size_t pages)
+{
+	(void)vm;
+	fill(p, pages, 5000);
+	CHECK(!wrong(p, pages, 5000));
+	fill(p, pages, 15000);
+	CHECK(!wrong(p, pages, 15000));
+}
+
+/* In a group that may have half of it. */
+TEST_F_TIMEOUT(pressure, twice_the_memory_of_a_group, SLOW)
+{
+	if (!has_swap())
+		SKIP(return, "no swap");
+	in_group(_metadata, &self->vm, GROUP_PAGES / 2, GROUP_PAGES,
+		 fill_twice);
+}
+
+static void fill_and_populate(struct vm *vm, char *p, size_t pages)
+{
+	fill(p, pages, 5000);
+	CHECK(!advise(vm, p, pages, MADV_POPULATE_READ));
+	CHECK(!wrong(p, pages, 5000));
+	CHECK(!advise(vm, p, pages, MADV_POPULATE_WRITE));
+	CHECK(!wrong(p, pages, 5000));
 }
 
 /* Neither all of it nor a part that is brought in at a time has room. */
 TEST_F_TIMEOUT(pressure, populate_in_a_small_group, SLOW)
 {
-	const size_t pages = 512;
-	struct memcg g;
-	pid_t pid;
-	char *p;
-
 	if (!has_swap())
 		SKIP(return, "no swap");
-	ASSERT_TRUE(memcg_open(&g, 64 * PAGE, true));
-	p = vm_map_at(&self->vm, 0, pages, RW);
-	ASSERT_NE(MAP_FAILED, (void *)p);
+	in_group(_metadata, &self->vm, 64, 512, fill_and_populate);
+}
+
+static void fill_with_a_child(struct vm *vm, char *p, size_t pages)
+{
+	pid_t pid;
+
+	(void)vm;
+	fill(p, pages, 5000);
 	pid = fork();
-	ASSERT_LE(0, pid);
+	CHECK(pid >= 0);
 	if (!pid) {
-		CHECK(!memcg_enter(&g));
-		fill(p, pages, 5000);
-		CHECK(!advise(&self->vm, p, pages, MADV_POPULATE_READ));
 		CHECK(!wrong(p, pages, 5000));
-		CHECK(!advise(&self->vm, p, pages, MADV_POPULATE_WRITE));
-		CHECK(!wrong(p, pages, 5000));
+		fill(p, pages, 15000);
+		CHECK(!wrong(p, pages, 15000));
 		_exit(0);
 	}
-	EXPECT_EQ(0, end_of(pid));
-	EXPECT_EQ(0, memcg_kills(&g));
-	EXPECT_EQ(0, memcg_close(&g));
+	CHECK(!wrong(p, pages, 5000));
+	CHECK(!end_of(pid));
+	CHECK(!wrong(p, pages, 5000));
 }
 
 /* And a child of a process that has it already. */
 TEST_F_TIMEOUT(pressure, family_in_a_group, SLOW)
 {
-	size_t pages = GROUP_PAGES / 2;
-	struct memcg g;
-	pid_t pid;
-	char *p;
-
 	if (!has_swap())
 		SKIP(return, "no swap");
-	ASSERT_TRUE(memcg_open(&g, pages * PAGE, true));
-	p = vm_map_at(&self->vm, 0, pages, RW);
-	ASSERT_NE(MAP_FAILED, (void *)p);
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		CHECK(!memcg_enter(&g));
-		fill(p, pages, 5000);
-		pid = fork();
-		CHECK(pid >= 0);
-		if (!pid) {
-			CHECK(!wrong(p, pages, 5000));
-			fill(p, pages, 15000);
-			CHECK(!wrong(p, pages, 15000));
-			_exit(0);
-		}
-		CHECK(!wrong(p, pages, 5000));
-		CHECK(!end_of(pid));
-		CHECK(!wrong(p, pages, 5000));
-		_exit(0);
-	}
-	EXPECT_EQ(0, end_of(pid));
-	EXPECT_EQ(0, memcg_kills(&g));
-	EXPECT_EQ(0, memcg_close(&g));
+	in_group(_metadata, &self->vm, GROUP_PAGES / 2, GROUP_PAGES / 2,
+		 fill_with_a_child);
 }
 
 /* Neither memory nor swap space is enough. */
