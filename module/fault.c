@@ -42,6 +42,7 @@
 #include <linux/file.h>
 #include <linux/highmem.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
 
 #include <asm/trap_pf.h>
 #include <asm/trapnr.h>
@@ -445,13 +446,13 @@ static bool must_be_forced(void)
  * would say SEGV_MAPERR.  force_sig_fault() is not exported, so where the signal
  * has to be forced on the process, it gets the kernel's.
  */
-static vm_fault_t fault_deny(struct vm_fault *vmf, struct altvm_fault *f)
+static vm_fault_t fault_deny(struct vm_fault *vmf, struct altvm_fault *f,
+			     bool user)
 {
+	bool present = fault_restore(f) || vmf->flags & FAULT_FLAG_MKWRITE;
 	struct kernel_siginfo info;
-	bool present = fault_restore(f);
 
-	if (!(vmf->flags & FAULT_FLAG_USER) || f->space->mm != current->mm ||
-	    must_be_forced())
+	if (!user || f->space->mm != current->mm || must_be_forced())
 		return VM_FAULT_SIGSEGV;
 
 	current->thread.cr2 = vmf->real_address;
@@ -473,12 +474,35 @@ static vm_fault_t fault_deny(struct vm_fault *vmf, struct altvm_fault *f)
 }
 
 /*
+ * Is the current thread running its program, and not a system call?  It is while an
+ * exception is handled, which has no number.
+ */
+static bool runs_its_program(void)
+{
+	return !(current->flags & (PF_KTHREAD | PF_USER_WORKER)) &&
+	       task_pt_regs(current)->orig_ax == -1UL;
+}
+
+/*
  * A denied write to a page that is mapped.  The core does not tell ->page_mkwrite
  * who is writing.  Without the PTE the access comes again, to ->fault.
+ *
+ * But an instruction may read the page before it writes there, and other threads may
+ * read it, and then it comes here again.  So note in the thread that it has been here:
+ * what the kernel itself notes there of an access always has X86_PF_USER.
  */
-static vm_fault_t fault_again(struct altvm_fault *f)
+static vm_fault_t fault_again(struct vm_fault *vmf, struct altvm_fault *f)
 {
 	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+	struct thread_struct *thread = &current->thread;
+
+	if (thread->cr2 == vmf->real_address &&
+	    thread->trap_nr == X86_TRAP_PF &&
+	    thread->error_code == (X86_PF_PROT | X86_PF_WRITE))
+		return fault_deny(vmf, f, runs_its_program());
+	thread->cr2 = vmf->real_address;
+	thread->trap_nr = X86_TRAP_PF;
+	thread->error_code = X86_PF_PROT | X86_PF_WRITE;
 
 	if (leaf) {
 		mutex_lock(&leaf->lock);
@@ -629,8 +653,9 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	case -EHWPOISON:
 		return VM_FAULT_HWPOISON;
 	case -EACCES:
-		return vmf->flags & FAULT_FLAG_MKWRITE ? fault_again(&f) :
-							 fault_deny(vmf, &f);
+		if (vmf->flags & FAULT_FLAG_MKWRITE)
+			return fault_again(vmf, &f);
+		return fault_deny(vmf, &f, vmf->flags & FAULT_FLAG_USER);
 	case -ENOMEM:
 		return VM_FAULT_OOM;
 	default:
@@ -659,7 +684,7 @@ static vm_fault_t huge_fault(struct vm_fault *vmf, unsigned int order)
 	WRITE_ONCE(f.space->asker, current);
 	ret = altvm_huge_fault(&f);
 	if (ret == -EACCES)
-		return fault_deny(vmf, &f);
+		return fault_deny(vmf, &f, vmf->flags & FAULT_FLAG_USER);
 	return ret ? VM_FAULT_FALLBACK : VM_FAULT_NOPAGE;
 }
 

@@ -870,6 +870,41 @@ static void open_page(int sig, siginfo_t *info, void *context)
 }
 
 /* What a garbage collector does with its barriers. */
+/* Where only reading is allowed. */
+static void copy_in_place(struct __test_metadata *_metadata, struct vm *vm,
+			  int flags)
+{
+	char *p = vm_mmap(vm, vm->base, 2 * PAGE, RW, flags | MAP_FIXED);
+	struct fault f;
+	int i;
+
+	ASSERT_NE(MAP_FAILED, p);
+	memset(p, 7, PAGE);
+	ASSERT_EQ(0, vm_mprotect(vm, p, 2 * PAGE, PROT_READ));
+	for (i = 0; i < 4; i++) {
+		char *at = p + (i & 1) * PAGE + 80;
+
+		EXPECT_EQ(SIGSEGV, probe_copy(at, &f));
+		EXPECT_EQ(SEGV_ACCERR, f.code);
+		EXPECT_EQ((uintptr_t)at, f.addr);
+		EXPECT_EQ((uintptr_t)at, f.cr2);
+		EXPECT_EQ(7, f.err);
+		/* The kernel's own accesses are still told of by an error. */
+		EXPECT_EQ(-EFAULT, by_file_read(at, 8));
+		EXPECT_EQ(-EFAULT, by_pipe_read(at, 8));
+	}
+	ASSERT_EQ(0, vm_mprotect(vm, p, 2 * PAGE, RW));
+	EXPECT_EQ(0, probe_copy(p + 80, &f));
+	EXPECT_EQ(7, p[80]);
+}
+
+/* The read is allowed, and brings a page; the write to it is not. */
+TEST_F(fault, by_an_instruction_that_reads_before_it_writes)
+{
+	copy_in_place(_metadata, &self->vm, MAP_PRIVATE | MAP_ANONYMOUS);
+	copy_in_place(_metadata, &self->vm, MAP_SHARED | MAP_ANONYMOUS);
+}
+
 TEST_F(fault, goes_on_after_the_handler)
 {
 	static const struct sigaction action = {

@@ -86,6 +86,17 @@ int probe_rewrite(void *addr, struct fault *f)
 	return probe_end(f);
 }
 
+int probe_copy(void *addr, struct fault *f)
+{
+	const char *from = (char *)addr + 1;
+	char *to = addr;
+
+	probe_begin();
+	if (!sigsetjmp(probe_env, 0))
+		asm volatile("movsb" : "+D"(to), "+S"(from)::"memory");
+	return probe_end(f);
+}
+
 int probe_call(const void *addr, struct fault *f)
 {
 	probe_begin();

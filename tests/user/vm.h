@@ -277,6 +277,9 @@ bool probe_call_return(const void *addr, struct fault *f);
 /* Rewrites the byte at @addr with itself, atomically. */
 int probe_rewrite(void *addr, struct fault *f);
 
+/* Copies a byte to the one before it, with an instruction that reads and writes. */
+int probe_copy(void *addr, struct fault *f);
+
 int probe(void *addr, enum access access, struct fault *f);
 
 /* A small deterministic random generator. */
