@@ -33,6 +33,17 @@ static long kernel_mmap(uintptr_t addr, size_t length, int prot, int flags,
 	return sys_mmap(addr, length, prot, flags, fd, offset);
 }
 
+/* A userfaultfd(2) acts on the kernel's mappings only; so who has one gets those. */
+static bool kernel_only;
+
+/**
+ * map_by_kernel() - new mappings are to be the kernel's from now on
+ */
+void map_by_kernel(void)
+{
+	__atomic_store_n(&kernel_only, true, __ATOMIC_RELAXED);
+}
+
 /*
  * Is a mapping to be altvm's that may be anywhere?  A hint outside of the window
  * is the kernel's to follow: programs look for places near their code, and for
@@ -43,7 +54,8 @@ static bool wanted(const struct window *window, uintptr_t addr, size_t length,
 {
 	const struct config *config = &window->config;
 
-	if (flags & (MAP_32BIT | MAP_HUGETLB) || length < config->min_size)
+	if (flags & (MAP_32BIT | MAP_HUGETLB) || length < config->min_size ||
+	    __atomic_load_n(&kernel_only, __ATOMIC_RELAXED))
 		return false;
 	if (!(flags & MAP_ANONYMOUS ? config->anon : config->file))
 		return false;

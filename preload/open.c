@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "preload.h"
 #include "sys.h"
@@ -66,3 +68,23 @@ EXPORT FILE *fopen(const char *path, const char *mode)
 
 EXPORT FILE *fopen64(const char *path, const char *mode)
 	__attribute__((alias("fopen")));
+
+EXPORT off_t lseek(int fd, off_t offset, int whence)
+{
+	if (!offset && whence == SEEK_SET)
+		proc_refresh(fd);
+	return finish(sys3(SYS_lseek, (unsigned long)fd, (unsigned long)offset,
+			   (unsigned long)whence));
+}
+
+EXPORT off64_t lseek64(int fd, off64_t offset, int whence)
+	__attribute__((alias("lseek")));
+
+EXPORT void rewind(FILE *file)
+{
+	/* What has been read ahead is not what is there now. */
+	if (proc_refresh(fileno(file)))
+		__fpurge(file);
+	fseek(file, 0, SEEK_SET);
+	clearerr(file);
+}

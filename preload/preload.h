@@ -100,6 +100,7 @@ void stats_print(void);
 
 /* proc.c */
 long proc_open(uintptr_t path, int flags);
+bool proc_refresh(int fd);
 
 /* fds.c: keeping the device's descriptor out of the program's way. */
 long fd_open_device(void);
@@ -109,6 +110,8 @@ long fd_dup2(int old, int new);
 long fd_dup3(int old, int new, int flags);
 long fd_close_range(unsigned int first, unsigned int last, unsigned int flags);
 bool fd_is_ours(int fd);
+
+void map_by_kernel(void);
 
 /*
  * The calls, with the arguments of the system calls.

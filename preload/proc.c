@@ -2,7 +2,8 @@
 /*
  * What a program reads of itself in /proc (ALTVM_PROC).  In the place of maps,
  * smaps, statm and status it gets a memfd with what they would say if altvm's
- * areas were mappings of the kernel, and the window were not there.
+ * areas were mappings of the kernel, and the window were not there.  Who goes back
+ * to the start of such a file finds what is there then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,14 +60,41 @@ bool proc_next_line(struct reader *in)
 	return c >= 0 || length;
 }
 
+static void flush(struct writer *out)
+{
+	sys_write(out->fd, out->buffer, out->length);
+	out->length = 0;
+}
+
+/**
+ * proc_write() - write to a file that is being made
+ * @out: the file
+ * @text: what
+ * @length: in bytes
+ */
+void proc_write(struct writer *out, const char *text, size_t length)
+{
+	size_t part;
+
+	for (; length; length -= part, text += part) {
+		part = sizeof(out->buffer) - out->length;
+		if (part > length)
+			part = length;
+		memcpy(out->buffer + out->length, text, part);
+		out->length += part;
+		if (out->length == sizeof(out->buffer))
+			flush(out);
+	}
+}
+
 /**
  * proc_put() - write to a file that is being made
  * @out: the file
  * @text: what
  */
-void proc_put(int out, const char *text)
+void proc_put(struct writer *out, const char *text)
 {
-	sys_write(out, text, strlen(text));
+	proc_write(out, text, strlen(text));
 }
 
 /**
@@ -120,7 +148,7 @@ static bool is_own_window(const char *line, bool *own)
  *
  * It goes without altvm's flags in brackets, the path in its column.
  */
-void proc_put_area(int out, const char *line, void *arg)
+void proc_put_area(struct writer *out, const char *line, void *arg)
 {
 	char spaces[PATH_COLUMN + 1];
 	const char *end = line, *path;
@@ -137,10 +165,10 @@ void proc_put_area(int out, const char *line, void *arg)
 		path = strchr(path, ']') + 1;
 	path += strspn(path, " ");
 	length = (size_t)(end - line);
-	sys_write(out, line, length);
+	proc_write(out, line, length);
 	memset(spaces, ' ', sizeof(spaces));
 	if (*path && length < PATH_COLUMN)
-		sys_write(out, spaces, PATH_COLUMN - length);
+		proc_write(out, spaces, PATH_COLUMN - length);
 	else
 		proc_put(out, " ");
 	proc_put(out, path);
@@ -165,7 +193,7 @@ bool proc_is_area(const char *line)
  * @put_area: gets altvm's line of an area
  * @arg: for @put_area
  */
-void proc_put_areas(int out, const struct window *window,
+void proc_put_areas(struct writer *out, const struct window *window,
 		    proc_put_area_fn *put_area, void *arg)
 {
 	struct reader in;
@@ -182,7 +210,8 @@ void proc_put_areas(int out, const struct window *window,
 	sys_close(in.fd);
 }
 
-static void put_maps(int out, const struct window *window, struct reader *in)
+static void put_maps(struct writer *out, const struct window *window,
+		     struct reader *in)
 {
 	while (proc_next_line(in)) {
 		if (proc_number(in->line, 16) == window->start) {
@@ -251,7 +280,7 @@ static bool has_other_size(const char *line, const struct window *window,
 	return true;
 }
 
-static void put_size(int out, char *line, unsigned long size)
+static void put_size(struct writer *out, char *line, unsigned long size)
 {
 	char number[24];
 	size_t length = format_number(number, size, 10);
@@ -265,7 +294,8 @@ static void put_size(int out, char *line, unsigned long size)
 	proc_put(out, " kB\n");
 }
 
-static void put_status(int out, const struct window *window, struct reader *in)
+static void put_status(struct writer *out, const struct window *window,
+		       struct reader *in)
 {
 	struct sizes sizes = proc_sizes(window);
 	unsigned long size;
@@ -281,7 +311,8 @@ static void put_status(int out, const struct window *window, struct reader *in)
 }
 
 /* In pages; the first number is the size, the second what is resident. */
-static void put_statm(int out, const struct window *window, struct reader *in)
+static void put_statm(struct writer *out, const struct window *window,
+		      struct reader *in)
 {
 	struct sizes sizes = proc_sizes(window);
 	unsigned long size;
@@ -354,6 +385,20 @@ static bool read_path(char *path, size_t size, uintptr_t from)
 	return got > 0;
 }
 
+/* Are there any such files? */
+static bool made;
+
+/* The whole of a file. */
+static void fill(int fd, proc_put_fn *put_file, const struct window *window,
+		 struct reader *in)
+{
+	struct writer out = { .fd = fd };
+
+	put_file(&out, window, in);
+	flush(&out);
+	sys3(SYS_lseek, (unsigned long)fd, 0, SEEK_SET);
+}
+
 static long make_file(proc_put_fn *put_file, const struct window *window,
 		      const char *path, int flags)
 {
@@ -365,8 +410,8 @@ static long make_file(proc_put_fn *put_file, const struct window *window,
 	out = sys3(SYS_memfd_create, (unsigned long)path,
 		   flags & O_CLOEXEC ? MFD_CLOEXEC : 0, 0);
 	if (out >= 0) {
-		put_file((int)out, window, &in);
-		sys3(SYS_lseek, (unsigned long)out, 0, SEEK_SET);
+		fill((int)out, put_file, window, &in);
+		__atomic_store_n(&made, true, __ATOMIC_RELAXED);
 	}
 	sys_close(in.fd);
 	return out;
@@ -385,10 +430,61 @@ long proc_open(uintptr_t path, int flags)
 	proc_put_fn *put_file;
 	char name[48];
 
-	if (!window || !window->config.proc ||
-	    (flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) != O_RDONLY ||
-	    !read_path(name, sizeof(name), path))
+	if (!window || !read_path(name, sizeof(name), path))
+		return -ENOENT;
+	if (!strcmp(name, "/dev/userfaultfd"))
+		map_by_kernel();
+	if (!window->config.proc ||
+	    (flags & (O_ACCMODE | O_PATH | O_DIRECTORY)) != O_RDONLY)
 		return -ENOENT;
 	put_file = find_file(name);
 	return put_file ? make_file(put_file, window, name, flags) : -ENOENT;
+}
+
+/* The name that make_file() has given to @fd, or NULL. */
+static const char *name_of(int fd, char *buffer, size_t size)
+{
+	static const char prefix[] = "/memfd:", suffix[] = " (deleted)";
+	char link[32] = "/proc/self/fd/";
+	size_t length;
+	long got;
+
+	format_number(link + strlen(link), (unsigned long)fd, 10);
+	got = sys3(SYS_readlink, (unsigned long)link, (unsigned long)buffer,
+		   size - 1);
+	if (got < (long)(strlen(prefix) + strlen(suffix)))
+		return NULL;
+	buffer[got] = '\0';
+	length = (size_t)got - strlen(suffix);
+	if (strncmp(buffer, prefix, strlen(prefix)) ||
+	    strcmp(buffer + length, suffix))
+		return NULL;
+	buffer[length] = '\0';
+	return buffer + strlen(prefix);
+}
+
+/**
+ * proc_refresh() - somebody goes back to the start of a file
+ * @fd: which, perhaps one of ours
+ *
+ * Return: has it been written anew?
+ */
+bool proc_refresh(int fd)
+{
+	proc_put_fn *put_file;
+	struct reader in;
+	const char *name;
+	char buffer[96];
+
+	if (fd < 0 || !__atomic_load_n(&made, __ATOMIC_RELAXED))
+		return false;
+	name = name_of(fd, buffer, sizeof(buffer));
+	put_file = name ? find_file(name) : NULL;
+	if (!put_file || !reader_open(&in, name))
+		return false;
+	sys3(SYS_ftruncate, (unsigned long)fd, 0, 0);
+	sys3(SYS_lseek, (unsigned long)fd, 0, SEEK_SET);
+	fill(fd, put_file, window_get(), &in);
+	sys_close(in.fd);
+	return true;
 }

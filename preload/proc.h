@@ -27,6 +27,18 @@ struct reader {
 };
 
 /**
+ * struct writer - a file that is being made
+ * @fd: the file
+ * @length: how much is in @buffer
+ * @buffer: what is to be written next
+ */
+struct writer {
+	int fd;
+	size_t length;
+	char buffer[4096];
+};
+
+/**
  * struct sizes - of what is in the window, in kB
  * @mapped: by areas
  * @locked: of that
@@ -37,18 +49,19 @@ struct sizes {
 };
 
 /* Makes a file, of which @in is the kernel's. */
-typedef void proc_put_fn(int out, const struct window *window,
+typedef void proc_put_fn(struct writer *out, const struct window *window,
 			 struct reader *in);
 
 /* Writes something of an area, of which @line is altvm's. */
-typedef void proc_put_area_fn(int out, const char *line, void *arg);
+typedef void proc_put_area_fn(struct writer *out, const char *line, void *arg);
 
 bool proc_next_line(struct reader *in);
-void proc_put(int out, const char *text);
+void proc_write(struct writer *out, const char *text, size_t length);
+void proc_put(struct writer *out, const char *text);
 unsigned long proc_number(const char *text, unsigned int base);
 bool proc_is_area(const char *line);
 proc_put_area_fn proc_put_area;
-void proc_put_areas(int out, const struct window *window,
+void proc_put_areas(struct writer *out, const struct window *window,
 		    proc_put_area_fn *put_area, void *arg);
 struct sizes proc_sizes(const struct window *window);
 

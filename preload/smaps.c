@@ -145,7 +145,7 @@ static struct usage find_usage(const struct source *source, uintptr_t start,
 	return usage;
 }
 
-static void put_kib(int out, const char *name, size_t bytes)
+static void put_kib(struct writer *out, const char *name, size_t bytes)
 {
 	char number[24];
 	size_t column = strlen(name) + 1;
@@ -168,7 +168,7 @@ static bool has_flag(const char *flags, const char *flag)
 	return at && at < end && strchr("[ ", at[-1]) && strchr(" ]", at[2]);
 }
 
-static void put_flags(int out, const char *rights, const char *flags)
+static void put_flags(struct writer *out, const char *rights, const char *flags)
 {
 	static const char names[][3] = { "gd", "lo", "lf", "sr", "rr",
 					 "dc", "dd", "nr", "wf", "dp",
@@ -192,7 +192,7 @@ static void put_flags(int out, const char *rights, const char *flags)
 	proc_put(out, "\n");
 }
 
-static void put_area(int out, const char *line, void *arg)
+static void put_area(struct writer *out, const char *line, void *arg)
 {
 	uintptr_t start = proc_number(line, 16);
 	uintptr_t end = proc_number(strchr(line, '-') + 1, 16);
@@ -238,7 +238,8 @@ static void put_area(int out, const char *line, void *arg)
  * @window: this process'
  * @in: the kernel's file
  */
-void smaps_put(int out, const struct window *window, struct reader *in)
+void smaps_put(struct writer *out, const struct window *window,
+	       struct reader *in)
 {
 	struct source source = {
 		.pagemap = sys_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC),

@@ -40,6 +40,7 @@ __attribute__((used)) static const unsigned char ours[NUMBERS] = {
 	[SYS_open] = 1,
 	[SYS_openat] = 1,
 	[SYS_pkey_alloc] = 1,
+	[SYS_userfaultfd] = 1,
 };
 
 static long call_memory(long nr, unsigned long a, unsigned long b,
@@ -85,6 +86,9 @@ static long call_other(long nr, unsigned long a, unsigned long b,
 		return do_munlockall();
 	case SYS_pkey_alloc:
 		return do_pkey_alloc(a, b);
+	case SYS_userfaultfd:
+		map_by_kernel();
+		return sys3(nr, a, 0, 0);
 	case SYS_mbind:
 		return do_mbind(a, b, c, d, e, (unsigned int)f);
 	case SYS_get_mempolicy:
