@@ -69,6 +69,7 @@ build/sparse: setup-build
 # --- user space
 
 .PHONY: lib preload tools examples user-tests fuzz-tools preload-tests bench-tools
+.PHONY: conformance-tests
 lib: setup-build
 	$(MAKE) -C lib O=$(O)
 
@@ -87,18 +88,24 @@ fuzz-tools: lib
 preload-tests: preload tools setup-preload setup-vm
 	$(MAKE) -C tests/preload O=$(O) KSELFTEST_DIR=$(LINUX_SOURCE)/tools/testing/selftests
 
+conformance-tests: preload tools setup-conformance setup-vm
+	$(MAKE) -C tests/conformance O=$(O) LINUX=$(LINUX_SOURCE)
+
 bench-tools: lib
 	$(MAKE) -C tests/bench O=$(O)
 
 # --- running and testing, in a virtual machine
 
 .PHONY: setup-build setup-vm setup-debug setup-style setup-lib setup-preload
+.PHONY: setup-conformance conformance
 .PHONY: run check kunit test durability bench style format selftest libtest
 .PHONY: fuzz fuzztest
-setup-build setup-vm setup-debug setup-style setup-lib setup-preload: setup-%:
+setup-build setup-vm setup-debug setup-style setup-lib setup-preload \
+setup-conformance: setup-%:
 	@tests/vm/setup $*
 
-setup-vm setup-debug setup-style setup-lib setup-preload: setup-build
+setup-vm setup-debug setup-style setup-lib setup-preload setup-conformance: \
+	setup-build
 
 run: setup-vm module-stock-6.12 lib examples
 	tests/vm/run -- $(O)/examples/demo
@@ -106,8 +113,13 @@ run: setup-vm module-stock-6.12 lib examples
 kunit: setup-vm module-debug
 	tests/vm/kunit
 
-test: setup-vm $(KERNELS:%=module-%) lib examples user-tests fuzz-tools preload-tests
+test: setup-vm $(KERNELS:%=module-%) lib examples user-tests fuzz-tools preload-tests \
+		conformance-tests
 	tests/vm/test-plan $(KERNELS)
+
+# TESTS: patterns of names, as 'mm/*'; default: all.
+conformance: setup-vm module-stock-6.12 conformance-tests
+	tests/vm/run --timeout 2400 --swap 256M -- tests/conformance/run-all $(TESTS)
 
 durability: setup-vm module-stock-6.12 user-tests
 	tests/vm/durability
@@ -137,7 +149,7 @@ style: setup-style
 format: setup-style
 	tests/style.sh --fix
 
-check: setup-vm setup-debug setup-style setup-lib setup-preload
+check: setup-vm setup-debug setup-style setup-lib setup-preload setup-conformance
 	tests/check
 
 # --- installing
@@ -165,6 +177,7 @@ help:
 	@echo 'make check      every test there is; ends with "N passed, N failed"'
 	@echo 'make kunit      the unit tests inside the kernel'
 	@echo 'make test       the user-space tests (KERNELS="$(KERNELS)")'
+	@echo 'make conformance other people'"'"'s tests, natively and under altvm (TESTS=)'
 	@echo 'make durability what msync has written survives a power failure'
 	@echo 'make libtest    the tests of the library that need no module'
 	@echo 'make fuzztest   the tests of the fuzzer that need no module'
