@@ -67,8 +67,14 @@ long range_apply(struct range_call *call, uintptr_t addr, size_t length)
 	uintptr_t end;
 
 	call->start = addr;
-	if (!window || __builtin_add_overflow(addr, length, &end) ||
-	    addr >= window->end ||
+	if (!window)
+		return apply_kernel(call, addr, length);
+	/* A mistake, but mlock() rounds some of them to a page. */
+	if (__builtin_add_overflow(addr, length, &end))
+		return window_has(window, addr) ?
+			       apply_altvm(call, window, addr, length) :
+			       apply_kernel(call, addr, length);
+	if (addr >= window->end ||
 	    (addr < window->start && end <= window->start))
 		return apply_kernel(call, addr, length);
 	if (addr >= window->start && end <= window->end)
