@@ -232,10 +232,13 @@ long do_process_mrelease(int pidfd, unsigned int flags)
 		.flags = flags,
 		.pidfd = pidfd,
 	};
+	long ret, ours = -ENXIO;
 
 	count(CALL_MRELEASE, window ? ALTVM : KERNEL);
-	/* The kernel's own leaves windows alone.  Its answer is what counts. */
+	/* The kernel's own leaves windows alone.  Its answer is what counts... */
 	if (window)
-		window_ioctl(window, ALTVM_PROCESS_MRELEASE, &arg);
-	return sys3(SYS_process_mrelease, (unsigned long)pidfd, flags, 0);
+		ours = window_ioctl(window, ALTVM_PROCESS_MRELEASE, &arg);
+	ret = sys3(SYS_process_mrelease, (unsigned long)pidfd, flags, 0);
+	/* ... unless the process has ended meanwhile, since that took so little. */
+	return ret == -ESRCH && !ours ? 0 : ret;
 }
