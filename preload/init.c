@@ -20,10 +20,15 @@
  * The usual window leaves the lowest addresses, where MAP_32BIT and programs that
  * are not position-independent want to be, and what is above to the kernel.  It
  * has in it whatever hints jemalloc, mimalloc or V8 think up.
+ *
+ * It starts at a multiple of 2 MiB, where the kernel's mappings below end: so there are
+ * no two holes side by side, one in each world.  How long it is varies by up to 1 MiB,
+ * which moves the mappings at its end.
  */
 #define WINDOW_BASE (1UL << 40)
 #define WINDOW_USUAL (62UL << 40)
 #define WINDOW_LEAST (1UL << 20)
+#define HUGE_SIZE (2UL << 20)
 
 /* What this library cannot do without. */
 #define NEEDED_COMMANDS ((1ULL << (ALTVM_CMD_GET_MEMPOLICY + 1)) - 1)
@@ -40,8 +45,8 @@ static noreturn void give_up(void)
 		sys3(SYS_exit_group, 127, 0, 0);
 }
 
-/* A page-aligned number below @limit, or 0 where addresses shall not vary. */
-static uintptr_t random_offset(uintptr_t limit)
+/* A multiple of @unit below @limit, or 0 where addresses shall not vary. */
+static uintptr_t random_offset(uintptr_t limit, uintptr_t unit)
 {
 	uintptr_t value = 0;
 
@@ -50,12 +55,12 @@ static uintptr_t random_offset(uintptr_t limit)
 	if (sys3(SYS_getrandom, (unsigned long)&value, sizeof(value), 0) !=
 	    sizeof(value))
 		return 0;
-	return value % limit & ~(PAGE_SIZE - 1);
+	return value % limit & ~(unit - 1);
 }
 
 static long map_once(size_t length)
 {
-	uintptr_t hint = WINDOW_BASE + random_offset(WINDOW_BASE);
+	uintptr_t hint = WINDOW_BASE + random_offset(WINDOW_BASE, HUGE_SIZE);
 	int prot = PROT_READ | PROT_WRITE;
 	int flags = MAP_SHARED | MAP_NORESERVE;
 	long ret;
@@ -114,6 +119,9 @@ static long complain(const char *what, long ret)
 
 static long window_make(void)
 {
+	size_t length =
+		window.config.window_size ?:
+			WINDOW_USUAL + random_offset(WINDOW_LEAST, PAGE_SIZE);
 	long ret = fd_open_device();
 
 	if (ret < 0)
@@ -123,7 +131,7 @@ static long window_make(void)
 		ret = complain("the loaded module is too old", -ENOTTY);
 		goto close;
 	}
-	ret = map_window(window.config.window_size ?: WINDOW_USUAL);
+	ret = map_window(length);
 	/* A program with next to no room has it for itself. */
 	if (ret < 0 && ret != -ENOMEM)
 		complain("cannot map a window", ret);
