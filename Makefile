@@ -119,7 +119,7 @@ test: setup-vm $(KERNELS:%=module-%) lib examples user-tests fuzz-tools preload-
 
 # TESTS: patterns of names, as 'mm/*'; default: all.
 conformance: setup-vm module-stock-6.12 conformance-tests
-	tests/vm/run --timeout 2400 --swap 256M -- tests/conformance/run-all $(TESTS)
+	tests/vm/run --timeout 7200 --swap 256M -- tests/conformance/run-all $(TESTS)
 
 durability: setup-vm module-stock-6.12 user-tests
 	tests/vm/durability
