@@ -268,11 +268,18 @@ static int fault_check(struct altvm_fault *f)
 	return -EIO;
 }
 
+/* The leaf of the address; NULL if there is none yet. */
+static struct altvm_leaf *fault_leaf(struct altvm_fault *f)
+{
+	if (!f->leaf)
+		f->leaf = altvm_store_find(f->space, f->addr);
+	return f->leaf;
+}
+
 /* As fault_check() and altvm_filefault_handle(). */
 static int fault_try(struct altvm_fault *f)
 {
-	struct altvm_leaf *leaf = f->leaf ?:
-					    altvm_store_find(f->space, f->addr);
+	struct altvm_leaf *leaf = fault_leaf(f);
 	int ret;
 
 	if (unlikely(!leaf)) {
@@ -283,8 +290,8 @@ static int fault_try(struct altvm_fault *f)
 		leaf = altvm_store_get(f->space, f->addr);
 		if (!leaf)
 			return -ENOMEM;
+		f->leaf = leaf;
 	}
-	f->leaf = leaf;
 	if (f->need && !f->page && !altvm_fault_alloc(f))
 		return -ENOMEM;
 
@@ -405,7 +412,7 @@ void altvm_fault_finish(struct altvm_fault *f)
  */
 static bool fault_restore(struct altvm_fault *f)
 {
-	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+	struct altvm_leaf *leaf = fault_leaf(f);
 	bool present = false;
 	struct page *page;
 
@@ -493,7 +500,7 @@ static bool runs_its_program(void)
  */
 static vm_fault_t fault_again(struct vm_fault *vmf, struct altvm_fault *f)
 {
-	struct altvm_leaf *leaf = altvm_store_find(f->space, f->addr);
+	struct altvm_leaf *leaf = fault_leaf(f);
 	struct thread_struct *thread = &current->thread;
 
 	if (thread->cr2 == vmf->real_address &&
@@ -565,16 +572,15 @@ static bool fault_must_attach(struct vm_fault *vmf, struct altvm_space *space)
 /* Has a file area nothing stored, so that a page of the file is needed? */
 static bool fault_may_fetch(struct altvm_fault *f)
 {
-	bool stored = false;
+	struct altvm_leaf *leaf = fault_leaf(f);
 
-	f->leaf = altvm_store_find(f->space, f->addr);
-	if (f->leaf) {
-		mutex_lock(&f->leaf->lock);
-		stored = altvm_leaf_page(f->leaf, f->addr);
-		mutex_unlock(&f->leaf->lock);
-	}
-	return !stored && fault_allowed(f) && altvm_filefault_is_attached(f) &&
-	       !altvm_file_is_cut(f->fa, f->addr);
+	if (!fault_allowed(f) || !altvm_filefault_is_attached(f) ||
+	    altvm_file_is_cut(f->fa, f->addr))
+		return false;
+	if (!leaf)
+		return true;
+	guard(mutex)(&leaf->lock);
+	return !altvm_leaf_page(leaf, f->addr);
 }
 
 /*
