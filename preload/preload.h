@@ -111,6 +111,7 @@ long fd_dup3(int old, int new, int flags);
 long fd_close_range(unsigned int first, unsigned int last, unsigned int flags);
 bool fd_is_ours(int fd);
 
+/* map.c */
 void map_by_kernel(void);
 
 /*

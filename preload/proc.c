@@ -98,6 +98,33 @@ void proc_put(struct writer *out, const char *text)
 }
 
 /**
+ * proc_put_line() - write a line to a file that is being made
+ * @out: the file
+ * @line: without its end
+ */
+void proc_put_line(struct writer *out, const char *line)
+{
+	proc_put(out, line);
+	proc_put(out, "\n");
+}
+
+/**
+ * proc_put_kib() - write the end of a line that tells a size
+ * @out: the file
+ * @kib: the size
+ */
+void proc_put_kib(struct writer *out, unsigned long kib)
+{
+	char number[24];
+	size_t length = format_number(number, kib, 10);
+
+	for (; length < 8; length++)
+		proc_put(out, " ");
+	proc_put(out, number);
+	proc_put(out, " kB\n");
+}
+
+/**
  * proc_number() - the number at the start of a text
  * @text: as /proc has them
  * @base: 10 or 16
@@ -171,8 +198,7 @@ void proc_put_area(struct writer *out, const char *line, void *arg)
 		proc_write(out, spaces, PATH_COLUMN - length);
 	else
 		proc_put(out, " ");
-	proc_put(out, path);
-	proc_put(out, "\n");
+	proc_put_line(out, path);
 }
 
 /**
@@ -214,12 +240,10 @@ static void put_maps(struct writer *out, const struct window *window,
 		     struct reader *in)
 {
 	while (proc_next_line(in)) {
-		if (proc_number(in->line, 16) == window->start) {
+		if (proc_number(in->line, 16) == window->start)
 			proc_put_areas(out, window, proc_put_area, NULL);
-		} else {
-			proc_put(out, in->line);
-			proc_put(out, "\n");
-		}
+		else
+			proc_put_line(out, in->line);
 	}
 }
 
@@ -282,16 +306,10 @@ static bool has_other_size(const char *line, const struct window *window,
 
 static void put_size(struct writer *out, char *line, unsigned long size)
 {
-	char number[24];
-	size_t length = format_number(number, size, 10);
-
 	strchr(line, ':')[1] = '\0';
 	proc_put(out, line);
 	proc_put(out, "\t");
-	for (; length < 8; length++)
-		proc_put(out, " ");
-	proc_put(out, number);
-	proc_put(out, " kB\n");
+	proc_put_kib(out, size);
 }
 
 static void put_status(struct writer *out, const struct window *window,
@@ -301,12 +319,10 @@ static void put_status(struct writer *out, const struct window *window,
 	unsigned long size;
 
 	while (proc_next_line(in)) {
-		if (has_other_size(in->line, window, sizes, &size)) {
+		if (has_other_size(in->line, window, sizes, &size))
 			put_size(out, in->line, size);
-		} else {
-			proc_put(out, in->line);
-			proc_put(out, "\n");
-		}
+		else
+			proc_put_line(out, in->line);
 	}
 }
 
@@ -325,8 +341,7 @@ static void put_statm(struct writer *out, const struct window *window,
 			 sizes.mapped / 4);
 	format_number(number, size, 10);
 	proc_put(out, number);
-	proc_put(out, in->line + strcspn(in->line, " "));
-	proc_put(out, "\n");
+	proc_put_line(out, in->line + strcspn(in->line, " "));
 }
 
 static const struct {

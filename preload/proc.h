@@ -58,6 +58,8 @@ typedef void proc_put_area_fn(struct writer *out, const char *line, void *arg);
 bool proc_next_line(struct reader *in);
 void proc_write(struct writer *out, const char *text, size_t length);
 void proc_put(struct writer *out, const char *text);
+void proc_put_line(struct writer *out, const char *line);
+void proc_put_kib(struct writer *out, unsigned long kib);
 unsigned long proc_number(const char *text, unsigned int base);
 bool proc_is_area(const char *line);
 proc_put_area_fn proc_put_area;

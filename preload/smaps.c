@@ -12,7 +12,7 @@
 #include "proc.h"
 #include "sys.h"
 
-/* Of ioctl(PAGEMAP_SCAN), Linux 6.7, which the C library's headers may not have. */
+/* Of ioctl(PAGEMAP_SCAN), which the C library's headers may not have. */
 struct region {
 	__u64 start, end, categories;
 };
@@ -29,9 +29,6 @@ enum { PRESENT = 1 << 3, ZERO_PAGE = 1 << 5, HUGE = 1 << 6 };
 
 #define REGIONS 32
 
-/* Of an entry of pagemap. */
-#define IS_PRESENT (1ULL << 63)
-
 /**
  * struct usage - what there is of an area, in bytes
  * @resident: mapped
@@ -42,7 +39,7 @@ struct usage {
 	size_t resident, huge, swapped;
 };
 
-static long scan(int pagemap, uintptr_t start, uintptr_t end,
+static void scan(int pagemap, uintptr_t start, uintptr_t end,
 		 struct usage *usage)
 {
 	struct region regions[REGIONS];
@@ -59,7 +56,7 @@ static long scan(int pagemap, uintptr_t start, uintptr_t end,
 	for (arg.start = start; arg.start < end; arg.start = arg.walk_end) {
 		n = sys_ioctl(pagemap, SCAN, &arg);
 		if (n < 0)
-			return n;
+			return;
 		for (i = 0; i < n; i++) {
 			size_t size = regions[i].end - regions[i].start;
 
@@ -68,32 +65,6 @@ static long scan(int pagemap, uintptr_t start, uintptr_t end,
 			if (regions[i].categories & HUGE)
 				usage->huge += size;
 		}
-	}
-	return 0;
-}
-
-/* For older kernels, page by page. */
-static void read_entries(int pagemap, uintptr_t start, uintptr_t end,
-			 struct usage *usage)
-{
-	__u64 entries[512];
-
-	while (start < end) {
-		size_t i, n = (end - start) / PAGE_SIZE;
-		long got;
-
-		if (n > sizeof(entries) / sizeof(*entries))
-			n = sizeof(entries) / sizeof(*entries);
-		got = sys6(SYS_pread64, (unsigned long)pagemap,
-			   (unsigned long)entries, 8 * n, start / PAGE_SIZE * 8,
-			   0, 0);
-		if (got <= 0)
-			return;
-		for (i = 0; i < (size_t)got / 8; i++) {
-			if (entries[i] & IS_PRESENT)
-				usage->resident += PAGE_SIZE;
-		}
-		start += i * PAGE_SIZE;
 	}
 }
 
@@ -135,28 +106,23 @@ static struct usage find_usage(const struct source *source, uintptr_t start,
 {
 	struct usage usage = { 0 };
 
-	if (source->pagemap >= 0 &&
-	    scan((int)source->pagemap, start, end, &usage) < 0) {
-		usage = (struct usage){ 0 };
-		read_entries((int)source->pagemap, start, end, &usage);
-	}
+	if (source->pagemap >= 0)
+		scan((int)source->pagemap, start, end, &usage);
 	if (source->swapped)
 		count_swapped(start, end, &usage);
 	return usage;
 }
 
-static void put_kib(struct writer *out, const char *name, size_t bytes)
+/* The numbers are in one column. */
+static void put_size(struct writer *out, const char *name, size_t bytes)
 {
-	char number[24];
 	size_t column = strlen(name) + 1;
 
 	proc_put(out, name);
 	proc_put(out, ":");
-	for (column += format_number(number, bytes / 1024, 10); column < 24;
-	     column++)
+	for (; column < 16; column++)
 		proc_put(out, " ");
-	proc_put(out, number);
-	proc_put(out, " kB\n");
+	proc_put_kib(out, bytes / 1024);
 }
 
 /* Altvm's flags are those of the kernel, in brackets, and perhaps a policy. */
@@ -205,28 +171,28 @@ static void put_area(struct writer *out, const char *line, void *arg)
 	if (flags && path && flags > path)
 		flags = NULL;
 	proc_put_area(out, line, NULL);
-	put_kib(out, "Size", end - start);
-	put_kib(out, "KernelPageSize", PAGE_SIZE);
-	put_kib(out, "MMUPageSize", PAGE_SIZE);
-	put_kib(out, "Rss", usage.resident);
-	put_kib(out, "Pss", usage.resident);
-	put_kib(out, "Pss_Dirty", is_file ? 0 : usage.resident);
-	put_kib(out, "Shared_Clean", shared && is_file ? usage.resident : 0);
-	put_kib(out, "Shared_Dirty", shared && !is_file ? usage.resident : 0);
-	put_kib(out, "Private_Clean", is_file ? own : 0);
-	put_kib(out, "Private_Dirty", is_file ? 0 : own);
-	put_kib(out, "Referenced", usage.resident);
-	put_kib(out, "Anonymous", is_file ? 0 : own);
-	put_kib(out, "KSM", 0);
-	put_kib(out, "LazyFree", 0);
-	put_kib(out, "AnonHugePages", usage.huge);
-	put_kib(out, "ShmemPmdMapped", 0);
-	put_kib(out, "FilePmdMapped", 0);
-	put_kib(out, "Shared_Hugetlb", 0);
-	put_kib(out, "Private_Hugetlb", 0);
-	put_kib(out, "Swap", usage.swapped);
-	put_kib(out, "SwapPss", usage.swapped);
-	put_kib(out, "Locked", has_flag(flags, "lo") ? usage.resident : 0);
+	put_size(out, "Size", end - start);
+	put_size(out, "KernelPageSize", PAGE_SIZE);
+	put_size(out, "MMUPageSize", PAGE_SIZE);
+	put_size(out, "Rss", usage.resident);
+	put_size(out, "Pss", usage.resident);
+	put_size(out, "Pss_Dirty", is_file ? 0 : usage.resident);
+	put_size(out, "Shared_Clean", shared && is_file ? usage.resident : 0);
+	put_size(out, "Shared_Dirty", shared && !is_file ? usage.resident : 0);
+	put_size(out, "Private_Clean", is_file ? own : 0);
+	put_size(out, "Private_Dirty", is_file ? 0 : own);
+	put_size(out, "Referenced", usage.resident);
+	put_size(out, "Anonymous", is_file ? 0 : own);
+	put_size(out, "KSM", 0);
+	put_size(out, "LazyFree", 0);
+	put_size(out, "AnonHugePages", usage.huge);
+	put_size(out, "ShmemPmdMapped", 0);
+	put_size(out, "FilePmdMapped", 0);
+	put_size(out, "Shared_Hugetlb", 0);
+	put_size(out, "Private_Hugetlb", 0);
+	put_size(out, "Swap", usage.swapped);
+	put_size(out, "SwapPss", usage.swapped);
+	put_size(out, "Locked", has_flag(flags, "lo") ? usage.resident : 0);
 	proc_put(out, has_flag(flags, "hg") ? "THPeligible:           1\n" :
 					      "THPeligible:           0\n");
 	put_flags(out, rights, flags);
@@ -253,10 +219,8 @@ void smaps_put(struct writer *out, const struct window *window,
 			if (in_window)
 				proc_put_areas(out, window, put_area, &source);
 		}
-		if (in_window)
-			continue;
-		proc_put(out, in->line);
-		proc_put(out, "\n");
+		if (!in_window)
+			proc_put_line(out, in->line);
 	}
 	if (source.pagemap >= 0)
 		sys_close((int)source.pagemap);
