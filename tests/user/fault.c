@@ -869,7 +869,6 @@ static void open_page(int sig, siginfo_t *info, void *context)
 		    PAGE, RW);
 }
 
-/* What a garbage collector does with its barriers. */
 /* Where only reading is allowed. */
 static void copy_in_place(struct __test_metadata *_metadata, struct vm *vm,
 			  int flags)
@@ -905,6 +904,7 @@ TEST_F(fault, by_an_instruction_that_reads_before_it_writes)
 	copy_in_place(_metadata, &self->vm, MAP_SHARED | MAP_ANONYMOUS);
 }
 
+/* What a garbage collector does with its barriers. */
 TEST_F(fault, goes_on_after_the_handler)
 {
 	static const struct sigaction action = {
